@@ -1,0 +1,52 @@
+// The caching allocator under every tensor and every scratch buffer: 64-byte aligned blocks in size classes,
+// kept for reuse when freed, so that a training loop stops asking the system after its first steps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace duet {
+
+/// Alignment of every block, in bytes: a cache line, and the widest vector.
+inline constexpr std::size_t alignment = 64;
+
+struct MemoryStats {
+  std::int64_t in_use = 0;        ///< bytes in live blocks
+  std::int64_t peak_in_use = 0;   ///< the most that in_use has been since reset_peak_memory()
+  std::int64_t cached = 0;        ///< bytes kept for reuse
+  std::int64_t live_blocks = 0;   ///< blocks handed out and not returned
+  std::int64_t system_calls = 0;  ///< how often the system was asked for memory
+  std::int64_t limit = 0;         ///< bytes that in_use + cached may not pass; 0 means none
+};
+
+MemoryStats memory_stats();
+void reset_peak_memory();
+
+/// Bytes that live and cached blocks together may take; 0 lifts the limit. ValueError if negative.
+void set_memory_limit(std::int64_t bytes);
+
+/// Gives every cached block back to the system.
+void release_cached_memory();
+
+/// A block of at least `bytes` bytes, uninitialised. Throws MemoryError naming the op in flight and the bytes
+/// where the limit or the system says no; nothing is lost then, and a smaller request may succeed.
+void* allocate(std::int64_t bytes);
+void deallocate(void* block) noexcept;
+
+/// Scratch memory for a kernel: a block for the length of a scope.
+class Scratch {
+ public:
+  explicit Scratch(std::int64_t bytes) : block_(allocate(bytes)) {}
+  ~Scratch() { deallocate(block_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(block_);
+  }
+
+ private:
+  void* block_;
+};
+
+}  // namespace duet
