@@ -1,0 +1,103 @@
+// The matrix product against a plain loop: exactly, on integers, in every SIMD table, and bit for bit on any number
+// of threads.
+#include <doctest/doctest.h>
+
+#include <limits>
+
+#include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/matmul.hpp>
+#include <duet/ops/kernels/simd.hpp>
+
+#include "conv_reference.hpp"
+
+using namespace duet;
+
+namespace {
+
+struct Product {
+  bool transpose_a, transpose_b;
+  std::int64_t m, n, k, lda, ldb, ldc;
+  bool accumulate;
+};
+
+template <class T>
+bool agrees(const Product& p, std::mt19937& random) {
+  const auto a = test::random_integers<T>(random, (p.transpose_a ? p.k : p.m) * p.lda);
+  const auto b = test::random_integers<T>(random, (p.transpose_b ? p.n : p.k) * p.ldb);
+  auto start = test::random_integers<T>(random, p.m * p.ldc);
+  auto expected = start;
+  for (std::int64_t i = 0; i < p.m; ++i)
+    for (std::int64_t j = 0; j < p.n; ++j) {
+      T sum = p.accumulate ? start[i * p.ldc + j] : T(0);
+      for (std::int64_t q = 0; q < p.k; ++q)
+        sum += (p.transpose_a ? a[q * p.lda + i] : a[i * p.lda + q]) *
+               (p.transpose_b ? b[j * p.ldb + q] : b[q * p.ldb + j]);
+      expected[i * p.ldc + j] = sum;
+    }
+  if (!p.accumulate)  // whatever stood in c before must not matter
+    for (std::int64_t i = 0; i < p.m; ++i)
+      for (std::int64_t j = 0; j < p.n; ++j) start[i * p.ldc + j] = std::numeric_limits<T>::quiet_NaN();
+  auto c = start;
+  kernels::matmul<T>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, a.data(), p.lda, b.data(), p.ldb, c.data(), p.ldc,
+                     p.accumulate);
+  return c == expected;
+}
+
+std::int64_t random_size(std::mt19937& random) {
+  const auto form = random() % 10;
+  if (form == 0) return static_cast<std::int64_t>(random() % 3);
+  return 1 + static_cast<std::int64_t>(random() % (form < 5 ? 20 : form < 9 ? 70 : 400));
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("matmul agrees exactly with a plain loop", T, float, double) {
+  const kernels::Simd before = kernels::active_simd();
+  for (kernels::Simd simd : kernels::available_simd()) {
+    kernels::set_active_simd(simd);
+    std::mt19937 random(1);
+    for (int i = 0; i < 400; ++i) {
+      Product p;
+      p.transpose_a = random() % 2;
+      p.transpose_b = random() % 2;
+      p.accumulate = random() % 2;
+      p.m = random_size(random);
+      p.n = random_size(random);
+      p.k = random_size(random);
+      if (i % 50 == 0) p.k += 700;
+      p.lda = (p.transpose_a ? p.m : p.k) + static_cast<std::int64_t>(random() % 3);
+      p.ldb = (p.transpose_b ? p.k : p.n) + static_cast<std::int64_t>(random() % 3);
+      p.ldc = p.n + static_cast<std::int64_t>(random() % 3);
+      CHECK_MESSAGE(agrees<T>(p, random), "m ", p.m, ", n ", p.n, ", k ", p.k, ", transposed ", p.transpose_a, " ",
+                    p.transpose_b, ", accumulate ", p.accumulate, ", ", kernels::name(simd));
+    }
+  }
+  kernels::set_active_simd(before);
+}
+
+TEST_CASE_TEMPLATE("matmul gives the same bits on any number of threads", T, float, double) {
+  const kernels::Simd before = kernels::active_simd();
+  const int threads_before = num_threads();
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  const std::int64_t sizes[][3] = {{300, 301, 302}, {1, 1000, 900}, {1000, 3, 700}, {5, 7, 20000}, {64, 2000, 9}};
+  for (const auto& [m, n, k] : sizes) {
+    std::vector<T> a(static_cast<std::size_t>(m * k)), b(static_cast<std::size_t>(k * n));
+    for (T& v : a) v = static_cast<T>(uniform(random));
+    for (T& v : b) v = static_cast<T>(uniform(random));
+    for (kernels::Simd simd : kernels::available_simd()) {
+      kernels::set_active_simd(simd);
+      const auto product = [&](int threads) {
+        set_num_threads(threads);
+        std::vector<T> c(static_cast<std::size_t>(m * n));
+        kernels::matmul<T>(false, false, m, n, k, a.data(), k, b.data(), n, c.data(), n, false);
+        return c;
+      };
+      const auto one = product(1);
+      for (int threads : {2, 3, 4, 8})
+        CHECK_MESSAGE(product(threads) == one, m, " ", n, " ", k, ", ", threads, " threads, ", kernels::name(simd));
+    }
+  }
+  set_num_threads(threads_before);
+  kernels::set_active_simd(before);
+}
