@@ -1,6 +1,5 @@
 # The files of ops/kernels/arch, each compiled once for every instruction set; one table of function pointers
 # per set is chosen at start. Always optimised, never with LTO or unity builds (see ops/kernels/arch/prelude.hpp).
-include(CheckIncludeFileCXX)
 find_path(DUET_XSIMD_INCLUDE xsimd/xsimd.hpp REQUIRED)
 
 file(GLOB duet_arch_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/kernels/arch/*.cpp)
@@ -22,6 +21,9 @@ function(duet_add_arch name)
   target_sources(duet PRIVATE $<TARGET_OBJECTS:duet_arch_${name}>)
 endfunction()
 
+if(NOT duet_arch_sources)
+  return()
+endif()
 duet_add_arch(baseline)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   duet_add_arch(avx2 -mavx2 -mfma)

@@ -28,7 +28,7 @@ struct Loop {
   Body body;
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
-  std::exception_ptr error;
+  std::exception_ptr error{};
 
   void work() {
     for (;;) {

@@ -1,0 +1,136 @@
+// Strided copies and fills between any dtypes: the one place that walks arbitrary strides.
+#include <duet/core/raw.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include <duet/core/parallel.hpp>
+
+namespace duet::raw {
+namespace {
+
+/// Dimensions of one, and pairs that lie behind each other in both tensors, folded away.
+struct Folded {
+  int rank = 0;
+  std::int64_t size[max_rank] = {}, from[max_rank] = {}, to[max_rank] = {};
+};
+
+Folded fold(const Shape& shape, const Shape& from, const Shape& to) {
+  Folded folded;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    const int last = folded.rank - 1;
+    if (last >= 0 && folded.from[last] == from[i] * shape[i] && folded.to[last] == to[i] * shape[i]) {
+      folded.size[last] *= shape[i];
+      folded.from[last] = from[i];
+      folded.to[last] = to[i];
+    } else {
+      folded.size[folded.rank] = shape[i];
+      folded.from[folded.rank] = from[i];
+      folded.to[folded.rank++] = to[i];
+    }
+  }
+  if (folded.rank == 0) {
+    folded.rank = 1;
+    folded.size[0] = 1;
+  }
+  return folded;
+}
+
+template <class S, class T>
+void copy_row(const S* from, std::int64_t from_step, T* to, std::int64_t to_step, std::int64_t count) {
+  if constexpr (std::is_same_v<S, T>) {
+    if (from_step == 1 && to_step == 1) {
+      std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+      return;
+    }
+  }
+  if (to_step == 1) {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(from[i * from_step]);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) to[i * to_step] = static_cast<T>(from[i * from_step]);
+  }
+}
+
+/// A plane whose source is contiguous along the outer axis (a transpose): square blocks, so that both sides use
+/// whole cache lines.
+template <class S, class T>
+void copy_transposed(const S* from, std::int64_t from_outer, std::int64_t from_inner, T* to, std::int64_t to_outer,
+                     std::int64_t to_inner, std::int64_t outer, std::int64_t inner) {
+  constexpr std::int64_t block = 16;
+  for (std::int64_t i0 = 0; i0 < outer; i0 += block)
+    for (std::int64_t j0 = 0; j0 < inner; j0 += block)
+      for (std::int64_t i = i0; i < std::min(outer, i0 + block); ++i)
+        copy_row(from + i * from_outer + j0 * from_inner, from_inner, to + i * to_outer + j0 * to_inner, to_inner,
+                 std::min(block, inner - j0));
+}
+
+template <class S, class T>
+void copy_folded(const Folded& f, const S* from, T* to) {
+  const int last = f.rank - 1;
+  if (f.rank == 1) {
+    parallel_for(f.size[0], 1 << 16, [&](std::int64_t begin, std::int64_t end) {
+      copy_row(from + begin * f.from[0], f.from[0], to + begin * f.to[0], f.to[0], end - begin);
+    });
+    return;
+  }
+  // The two innermost axes form a plane; the rest are counted in one loop.
+  const int second = last - 1;
+  std::int64_t planes = 1;
+  for (int i = 0; i < second; ++i) planes *= f.size[i];
+  const std::int64_t plane = f.size[last] * f.size[second];
+  parallel_for(planes, std::max<std::int64_t>(1, (1 << 15) / plane), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      std::int64_t rest = p, at_from = 0, at_to = 0;
+      for (int i = second - 1; i >= 0; --i) {
+        at_from += rest % f.size[i] * f.from[i];
+        at_to += rest % f.size[i] * f.to[i];
+        rest /= f.size[i];
+      }
+      if (f.from[last] != 1 && f.from[second] == 1)
+        copy_transposed(from + at_from, f.from[second], f.from[last], to + at_to, f.to[second], f.to[last],
+                        f.size[second], f.size[last]);
+      else
+        for (std::int64_t i = 0; i < f.size[second]; ++i)
+          copy_row(from + at_from + i * f.from[second], f.from[last], to + at_to + i * f.to[second], f.to[last],
+                   f.size[last]);
+    }
+  });
+}
+
+}  // namespace
+
+void copy(const Tensor& source, Tensor& target) {
+  if (source.numel() == 0) return;
+  const Folded folded = fold(source.shape(), source.strides(), target.strides());
+  dispatch_all(source.dtype(), [&](auto s) {
+    dispatch_all(target.dtype(), [&](auto t) { copy_folded(folded, data<decltype(s)>(source), data<decltype(t)>(target)); });
+  });
+}
+
+Tensor clone(const Tensor& tensor) {
+  Tensor result = Tensor::empty(tensor.shape(), {.dtype = tensor.dtype()});
+  copy(tensor, result);
+  return result;
+}
+
+Tensor contiguous(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : clone(tensor); }
+
+void fill(Tensor& target, double value) {
+  dispatch_all(target.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T element = static_cast<T>(value);
+    if (target.is_contiguous()) {
+      T* first = data<T>(target);
+      parallel_for(target.numel(), 1 << 16,
+                   [&](std::int64_t begin, std::int64_t end) { std::fill(first + begin, first + end, element); });
+    } else {
+      // A single element seen with strides of zero is a tensor of that value.
+      Tensor one = Tensor::empty({}, {.dtype = target.dtype()});
+      *data<T>(one) = element;
+      copy(view(one, target.shape(), Shape::filled(target.rank(), 0)), target);
+    }
+  });
+}
+
+}  // namespace duet::raw

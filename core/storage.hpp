@@ -1,0 +1,53 @@
+// Storage: the bytes under one or more tensors, and the version that counts their changes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include <duet/core/callable.hpp>
+
+namespace duet {
+
+/// A block of memory with an owner. The version rises with every change, so that a saved tensor can tell that it
+/// went stale. Thread-safe to read; writers must not race with readers.
+class Storage {
+ public:
+  /// `bytes` bytes of Duet's own, 64-byte aligned and uninitialised.
+  static std::shared_ptr<Storage> make(std::int64_t bytes);
+  /// Somebody else's memory, which `owner` keeps alive.
+  static std::shared_ptr<Storage> wrap(void* data, std::int64_t bytes, std::shared_ptr<const void> owner, bool writable);
+
+  Storage(void* data, std::int64_t bytes, bool own, bool writable, std::shared_ptr<const void> owner);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+  bool writable() const { return writable_; }
+
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// Whether somebody outside may write at any time without a bump of the version: a raw pointer was handed out,
+  /// or a mutable view is alive. What was derived from such a storage (a packed weight) must not be cached.
+  bool exposed() const { return exposed_.load(std::memory_order_relaxed) || writers_.load() != 0; }
+  void expose() { exposed_.store(true, std::memory_order_relaxed); }
+  void begin_write() { writers_.fetch_add(1); }
+  void end_write() {
+    bump_version();
+    writers_.fetch_sub(1);
+  }
+
+ private:
+  void* data_;
+  std::int64_t bytes_;
+  bool own_, writable_;
+  std::atomic<bool> exposed_{false};
+  std::atomic<std::int32_t> writers_{0};
+  std::atomic<std::uint64_t> version_{0};
+  std::shared_ptr<const void> owner_;
+};
+
+}  // namespace duet

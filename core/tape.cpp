@@ -1,0 +1,241 @@
+// Recording: grad mode, saved tensors, nodes that die without recursion, and apply.
+#include <duet/core/tape.hpp>
+
+#include <algorithm>
+
+#include <duet/core/fail.hpp>
+#include <duet/core/op_in_flight.hpp>
+#include <duet/core/raw.hpp>
+#include <duet/core/tensor_impl.hpp>
+
+namespace duet {
+namespace {
+
+std::atomic<std::uint64_t> next_sequence{1};
+thread_local bool grad_mode = true;
+thread_local std::vector<SavedTensorHooks> saved_tensor_hooks;
+thread_local std::vector<Observer*> thread_observers;
+
+/// What a dying node held on to. The outermost ~Node on a thread empties it in a loop, so that a chain of a
+/// million nodes dies on a flat stack.
+struct Remains {
+  std::vector<NodePtr> nodes;
+  std::vector<Tensor> tensors;
+  bool draining = false;
+};
+thread_local Remains* remains = nullptr;
+
+TensorImpl& impl_of(const Tensor& tensor) { return *tensor.impl(); }
+
+std::string describe(const Node& node, int index) {
+  const Save& save = node.op->saves[static_cast<std::size_t>(index)];
+  if (save.output) return fmt::format("output {}", save.index);
+  const auto& names = node.op->inputs;
+  const std::size_t i = static_cast<std::size_t>(save.index);
+  return i < names.size() ? fmt::format("input {} ('{}')", save.index, names[i]) : fmt::format("input {}", save.index);
+}
+
+}  // namespace
+
+Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+
+Node::~Node() {
+  Remains own;
+  Remains* list = remains == nullptr ? &own : remains;
+  for (Edge& edge : edges)
+    if (edge.node) list->nodes.push_back(std::move(edge.node));
+  for (SavedTensor& one : saved)
+    if (Tensor tensor = one.take(); tensor.defined()) list->tensors.push_back(std::move(tensor));
+  if (list != &own) return;
+  remains = &own;
+  while (!own.nodes.empty() || !own.tensors.empty()) {
+    // One at a time: its destructor appends to the lists again.
+    if (!own.tensors.empty()) {
+      const Tensor tensor = std::move(own.tensors.back());
+      own.tensors.pop_back();
+    } else {
+      const NodePtr node = std::move(own.nodes.back());
+      own.nodes.pop_back();
+    }
+  }
+  remains = nullptr;
+}
+
+std::int64_t Node::saved_bytes() const {
+  std::int64_t total = 0;
+  for (const SavedTensor& one : saved)
+    if (one.saved()) total += one.bytes();
+  return total;
+}
+
+void Node::release() {
+  for (SavedTensor& one : saved) one.release();
+  released = true;
+}
+
+SavedTensor::SavedTensor(const Tensor& tensor, bool is_output)
+    : version_(tensor.version()), bytes_(tensor.bytes()), is_output_(is_output) {
+  const Tensor kept = is_output ? tensor.detach() : tensor;
+  if (saved_tensor_hooks.empty()) {
+    tensor_ = kept;
+  } else {
+    const SavedTensorHooks hooks = saved_tensor_hooks.back();
+    packed_ = hooks.pack(kept);
+    unpack_ = hooks.unpack;
+  }
+}
+
+Tensor SavedTensor::unpack(const NodePtr& node, int index) const {
+  Tensor tensor = tensor_;
+  if (unpack_) {
+    tensor = unpack_(packed_);
+  } else if (tensor.version() != version_) {
+    fail<AutogradError>(node->name(),
+                        "{} {} was changed in place after it was recorded: its version is {}, expected {}; change a "
+                        "clone, or run backward first",
+                        describe(*node, index), to_string(spec_of(tensor)), tensor.version(), version_);
+  }
+  if (is_output_) {
+    tensor = tensor.detach();
+    impl_of(tensor).grad_fn = node;
+    impl_of(tensor).output_index = node->op->saves[static_cast<std::size_t>(index)].index;
+  }
+  return tensor;
+}
+
+void SavedTensor::release() {
+  tensor_ = Tensor();
+  packed_.reset();
+  unpack_ = nullptr;
+}
+
+int Vjp::count() const { return static_cast<int>(node_.edges.size()); }
+const TensorSpec& Vjp::spec(int i) const { return node_.input_specs[static_cast<std::size_t>(i)]; }
+const TensorSpec& Vjp::output_spec(int j) const { return node_.output_specs[static_cast<std::size_t>(j)]; }
+const AnyOptions& Vjp::options() const { return node_.options; }
+const char* Vjp::name() const { return node_.name(); }
+
+namespace {
+Tensor unpack_saved(Node& node, int index, bool output) {
+  const auto& saves = node.op->saves;
+  for (std::size_t k = 0; k < saves.size(); ++k)
+    if (saves[k].index == index && saves[k].output == output) {
+      const SavedTensor& saved = node.saved[k];
+      if (saved.saved()) return saved.unpack(node.shared_from_this(), static_cast<int>(k));
+      // An absent optional input was never there to save.
+      if (!output && !node.input_specs[static_cast<std::size_t>(index)].defined) return {};
+      fail<AutogradError>(node.name(), "{} was not saved for this gradient: list the inputs that need it in 'saves'",
+                          describe(node, static_cast<int>(k)));
+    }
+  fail<AutogradError>(node.name(), "its vjp reads {} {}, which 'saves' does not list", output ? "output" : "input", index);
+}
+}  // namespace
+
+Tensor Vjp::input(int i) const { return unpack_saved(node_, i, false); }
+Tensor Vjp::output(int j) const { return unpack_saved(node_, j, true); }
+
+Edge gradient_edge(const Tensor& tensor) {
+  if (!tensor.requires_grad()) return {};
+  TensorImpl& impl = impl_of(tensor);
+  if (impl.grad_fn) return {impl.grad_fn, impl.output_index};
+  if (!impl.leaf) impl.leaf = std::make_unique<LeafState>();
+  NodePtr accumulator = impl.leaf->accumulator.lock();
+  if (!accumulator) {
+    accumulator = std::make_shared<Node>();
+    accumulator->leaf = tensor.impl();
+    accumulator->output_specs.push_back(spec_of(tensor));
+    impl.leaf->accumulator = accumulator;
+  }
+  return {accumulator, 0};
+}
+
+bool grad_enabled() { return grad_mode; }
+GradModeGuard::GradModeGuard(bool enabled) : before_(grad_mode) { grad_mode = enabled; }
+GradModeGuard::~GradModeGuard() { grad_mode = before_; }
+
+SavedTensorHooksGuard::SavedTensorHooksGuard(SavedTensorHooks hooks) { saved_tensor_hooks.push_back(std::move(hooks)); }
+SavedTensorHooksGuard::~SavedTensorHooksGuard() { saved_tensor_hooks.pop_back(); }
+
+std::span<Observer* const> observers() { return thread_observers; }
+ObserverGuard::ObserverGuard(Observer& observer) : observer_(&observer) { thread_observers.push_back(&observer); }
+ObserverGuard::~ObserverGuard() { std::erase(thread_observers, observer_); }
+
+void begin_in_place(const char* op, const Tensor& tensor) {
+  if (!tensor.defined()) fail<ValueError>(op, "cannot write to an undefined tensor");
+  if (grad_mode && tensor.requires_grad())
+    fail<AutogradError>(op,
+                        "cannot change {} {} in place while it is recorded: use a NoGradGuard, or the op that returns "
+                        "a new tensor",
+                        tensor.is_leaf() ? "a leaf that requires a gradient," : "a recorded tensor,",
+                        to_string(spec_of(tensor)));
+  if (!impl_of(tensor).storage->writable())
+    fail<ValueError>(op, "cannot write to {}: its memory was wrapped as constant", to_string(spec_of(tensor)));
+  impl_of(tensor).storage->bump_version();
+}
+
+namespace {
+
+/// Puts a node on the tape for a call that just ran.
+Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options, Specs&& input_specs,
+             const Specs& output_specs, Tensors& outputs) {
+  // Edges first: a leaf's accumulator made here must have a lower sequence number than what reads the leaf.
+  std::vector<Edge> edges;
+  edges.reserve(inputs.size());
+  for (const Tensor& input : inputs) edges.push_back(input.defined() ? gradient_edge(input) : Edge{});
+  auto node = std::make_shared<Node>();
+  node->op = op;
+  node->options = options;
+  node->edges = std::move(edges);
+  node->saved.resize(op->saves.size());
+  for (std::size_t k = 0; k < op->saves.size(); ++k) {
+    const Save& save = op->saves[k];
+    const std::size_t index = static_cast<std::size_t>(save.index);
+    const auto wanted = [&](int i) { return static_cast<std::size_t>(i) < inputs.size() && node->edges[static_cast<std::size_t>(i)].node != nullptr; };
+    if (!save.for_inputs.empty() && std::none_of(save.for_inputs.begin(), save.for_inputs.end(), wanted)) continue;
+    if (save.output)
+      node->saved[k] = SavedTensor(outputs[index], true);
+    else if (index < inputs.size() && inputs[index].defined())
+      node->saved[k] = SavedTensor(inputs[index], false);
+  }
+  node->input_specs = std::move(input_specs);
+  node->output_specs = output_specs;
+  for (std::size_t j = 0; j < outputs.size(); ++j) {
+    if (!outputs[j].defined() || !is_floating(outputs[j].dtype())) continue;
+    impl_of(outputs[j]).grad_fn = node;
+    impl_of(outputs[j]).output_index = static_cast<int>(j);
+  }
+  return node.get();
+}
+
+}  // namespace
+
+Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options) {
+  const OpInFlight in_flight(op->name.c_str());
+  Specs input_specs;
+  input_specs.reserve(inputs.size());
+  bool recorded = false;
+  for (const Tensor& input : inputs) {
+    input_specs.push_back(spec_of(input));
+    recorded = recorded || (grad_mode && op->vjp && input.requires_grad());
+  }
+  const Specs specs = op->shape_rule(ShapeCall{*op, input_specs, options});
+  const Call call{*op, inputs, options, specs};
+  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->before_op(call);
+  Tensors outputs;
+  {
+    const NoGradGuard no_grad;
+    outputs = op->forward(call);
+  }
+  Node* node = nullptr;
+  if (recorded) {
+    // A forward may hand back its input (a reshape to the same shape): the output still needs a handle of its own.
+    for (Tensor& output : outputs)
+      for (const Tensor& input : inputs)
+        if (output.impl() == input.impl() && output.defined()) output = output.detach();
+    node = record(op, inputs, options, std::move(input_specs), specs, outputs);
+  }
+  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->after_op(call, outputs, node);
+  return outputs;
+}
+
+}  // namespace duet
