@@ -24,6 +24,9 @@ class Printer final : public FieldVisitor {
   void field(const char* name, std::optional<std::int64_t>& value) override {
     add(name, value ? std::to_string(*value) : "none");
   }
+  void field(const char* name, std::span<std::int64_t> value, std::string& word) override {
+    add(name, word.empty() ? to_string(Shape(value)) : word);
+  }
   void choice(const char* name, int& index, std::span<const char* const> names) override {
     add(name, names[static_cast<std::size_t>(index)]);
   }
