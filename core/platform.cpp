@@ -1,0 +1,100 @@
+// POSIX: mmap, open, fsync, rename.
+#include <duet/core/platform.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <duet/core/fail.hpp>
+
+namespace duet {
+namespace {
+
+[[noreturn]] void fail_system(const char* op, const char* what, const std::string& path, int error) {
+  fail<IoError>(op, "cannot {} '{}': {}", what, path, std::strerror(error));
+}
+
+/// Closes a descriptor at the end of a scope.
+struct Descriptor {
+  int number;
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+};
+
+std::string folder_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+std::shared_ptr<MappedFile> MappedFile::open(const char* op, const std::string& path) {
+  // O_NONBLOCK: opening a pipe must not wait for a writer; it is refused below.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.number < 0) fail_system(op, "open", path, errno);
+  struct stat info {};
+  if (::fstat(file.number, &info) != 0) fail_system(op, "read", path, errno);
+  if (!S_ISREG(info.st_mode)) fail<IoError>(op, "'{}' is not a file", path);
+  const std::int64_t size = info.st_size;
+  std::byte* data = nullptr;
+  if (size > 0) {
+    void* mapped = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ | PROT_WRITE, MAP_PRIVATE, file.number, 0);
+    if (mapped == MAP_FAILED) fail_system(op, "map", path, errno);
+    data = static_cast<std::byte*>(mapped);
+  }
+  return std::shared_ptr<MappedFile>(new MappedFile(data, size));
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(data_, static_cast<std::size_t>(size_));
+}
+
+AtomicFile::AtomicFile(const char* op, std::string path) : op_(op), path_(std::move(path)) {
+  static std::atomic<unsigned> counter{0};
+  temporary_ = fmt::format("{}.{}.{}.tmp", path_, ::getpid(), counter.fetch_add(1));
+  file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file_ < 0) fail_system(op_, "write", path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ < 0) return;
+  ::close(file_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::int64_t bytes) {
+  const auto* from = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const auto written = ::write(file_, from, static_cast<std::size_t>(bytes));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail_system(op_, "write", path_, errno);
+    from += written;
+    bytes -= written;
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(file_) != 0) fail_system(op_, "write", path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_system(op_, "write", path_, errno);
+  ::close(file_);
+  file_ = -1;
+  // Some file systems refuse to sync a folder; the file is in place then all the same.
+  const Descriptor folder{::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (folder.number >= 0) ::fsync(folder.number);
+}
+
+void rename_file(const char* op, const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail_system(op, "rename", from, errno);
+}
+
+bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+}  // namespace duet

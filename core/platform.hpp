@@ -1,0 +1,56 @@
+// What Duet asks of the operating system: files mapped into memory, and files that appear whole or not at all.
+// Everything that would need another implementation on another system stands here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace duet {
+
+/// A file's bytes. The mapping is private: writing to it changes this process's copy and never the file.
+class MappedFile {
+ public:
+  /// Maps `path`, read on demand. Throws IoError in the name of `op` if it is missing, unreadable or not a file.
+  static std::shared_ptr<MappedFile> open(const char* op, const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::byte* data() const { return data_; }
+  std::int64_t size() const { return size_; }
+
+ private:
+  MappedFile(std::byte* data, std::int64_t size) : data_(data), size_(size) {}
+  std::byte* data_;
+  std::int64_t size_;
+};
+
+/// Writes a file under a temporary name in the same folder; commit() puts it in place. Whatever goes wrong before
+/// that, a file that was there stays as it was, and the temporary one is removed.
+class AtomicFile {
+ public:
+  /// Throws IoError in the name of `op`, here and below, with the path and the system's reason.
+  AtomicFile(const char* op, std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::int64_t bytes);
+  /// Brings the content to the disk (fsync), then renames, then brings the folder to the disk.
+  void commit();
+
+ private:
+  const char* op_;
+  std::string path_, temporary_;
+  int file_ = -1;
+};
+
+/// Renames a file, replacing what has the new name; IoError in the name of `op`.
+void rename_file(const char* op, const std::string& from, const std::string& to);
+
+/// Whether something has this name.
+bool file_exists(const std::string& path);
+
+}  // namespace duet
