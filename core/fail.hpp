@@ -1,21 +1,11 @@
-// The one way to throw: fail<ShapeError>("conv2d", "x has {} channels", n). Internal, because it needs fmt:
-// include it from .cpp files only.
+// The one way to throw: fail<ShapeError>("conv2d", "x has {} channels", n). Needs fmt: include it from .cpp files
+// only.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <utility>
 
 #include <duet/core/error.hpp>
-#include <duet/core/shape.hpp>
-
-template <>
-struct fmt::formatter<duet::Shape> : fmt::formatter<std::string> {
-  template <class Context>
-  auto format(const duet::Shape& shape, Context& context) const {
-    return fmt::formatter<std::string>::format(duet::to_string(shape), context);
-  }
-};
+#include <duet/core/format.hpp>
 
 namespace duet {
 
