@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/conv_paths.hpp>
 
 namespace duet::kernels {
 namespace {
@@ -58,60 +59,30 @@ struct Sizes {
   }
 };
 
+template <class T>
+void fill_bias(const ConvReading& r, const T* bias, T* out) {
+  const Index channels = r.groups * r.out_channels;
+  for (Index plane = 0; plane < r.batch * channels; ++plane)
+    std::fill_n(out + plane * r.out_plane, r.out_plane, bias ? bias[plane % channels] : T(0));
+}
+
+template <class T>
+void compute(const ConvReading& r, const T* source, const T* weight, const T* bias, T* out) {
+  if (r.batch * r.groups * r.out_channels * r.out_plane == 0) return;
+  if (r.source_channels * r.source_plane == 0) return fill_bias(r, bias, out);
+  conv_by_channels(r, source, weight, bias, out);
+}
+
 }  // namespace
 
 template <class T>
 void conv(const ConvGeometry& geometry, std::int64_t batch, const T* x, const T* w, const T* bias, T* y) {
-  const Sizes s(geometry);
-  const std::int64_t step = s.axis[2].stride;
-  parallel_for(batch * geometry.small_channels, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t plane = begin; plane < end; ++plane) {
-      const std::int64_t n = plane / geometry.small_channels, k = plane % geometry.small_channels;
-      const std::int64_t first = k / s.small_per_group * s.large_per_group;
-      T* to = y + plane * s.small;
-      std::fill(to, to + s.small, bias ? bias[k] : T(0));
-      for (std::int64_t c = 0; c < s.large_per_group; ++c) {
-        const T* from = x + (n * geometry.large_channels + first + c) * s.large;
-        const T* weight = w + (k * s.large_per_group + c) * s.taps;
-        s.each_row([&](std::int64_t tap, std::int64_t small_row, std::int64_t large_row, std::int64_t count) {
-          T* out = to + small_row;
-          const T* in = from + large_row;
-          const T factor = weight[tap];
-          if (step == 1)
-            for (std::int64_t i = 0; i < count; ++i) out[i] += factor * in[i];
-          else
-            for (std::int64_t i = 0; i < count; ++i) out[i] += factor * in[i * step];
-        });
-      }
-    }
-  });
+  compute(read_small(geometry, batch), x, w, bias, y);
 }
 
 template <class T>
 void conv_transpose(const ConvGeometry& geometry, std::int64_t batch, const T* y, const T* w, const T* bias, T* x) {
-  const Sizes s(geometry);
-  const std::int64_t step = s.axis[2].stride;
-  parallel_for(batch * geometry.large_channels, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t plane = begin; plane < end; ++plane) {
-      const std::int64_t n = plane / geometry.large_channels, channel = plane % geometry.large_channels;
-      const std::int64_t c = channel % s.large_per_group, first = channel / s.large_per_group * s.small_per_group;
-      T* to = x + plane * s.large;
-      std::fill(to, to + s.large, bias ? bias[channel] : T(0));
-      for (std::int64_t k = first; k < first + s.small_per_group; ++k) {
-        const T* from = y + (n * geometry.small_channels + k) * s.small;
-        const T* weight = w + (k * s.large_per_group + c) * s.taps;
-        s.each_row([&](std::int64_t tap, std::int64_t small_row, std::int64_t large_row, std::int64_t count) {
-          T* out = to + large_row;
-          const T* in = from + small_row;
-          const T factor = weight[tap];
-          if (step == 1)
-            for (std::int64_t i = 0; i < count; ++i) out[i] += factor * in[i];
-          else
-            for (std::int64_t i = 0; i < count; ++i) out[i * step] += factor * in[i];
-        });
-      }
-    }
-  });
+  compute(read_large(geometry, batch), y, w, bias, x);
 }
 
 template <class T>

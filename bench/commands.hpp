@@ -1,0 +1,11 @@
+// The subcommands of duet_bench, one .cpp each. To add one: declare it here, call it in main.cpp.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace duet::bench {
+
+/// duet_bench conv: the three ops of the convolution triple on a set of shapes.
+void add_conv(CLI::App& app);
+
+}  // namespace duet::bench

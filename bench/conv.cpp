@@ -1,0 +1,109 @@
+// duet_bench conv: times the kernels of the convolution triple, case by case.
+#include <cmath>
+#include <memory>
+
+#include <duet/core/allocator.hpp>
+#include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/conv.hpp>
+#include <duet/ops/kernels/simd.hpp>
+
+#include "commands.hpp"
+#include "machine.hpp"
+#include "shapes.hpp"
+
+namespace duet::bench {
+namespace {
+
+struct Options {
+  std::string shapes = DUET_BENCH_SHAPES, filter;
+  int threads = 0;
+  bool json = false, f64 = false;
+};
+
+ConvGeometry geometry_of(const ConvShape& s) {
+  ConvGeometry g;
+  g.groups = s.groups;
+  g.large_channels = s.transposed ? s.out_channels : s.in_channels;
+  g.small_channels = s.transposed ? s.in_channels : s.out_channels;
+  const std::int64_t in[2] = {s.height, s.width}, out[2] = {s.out_height(), s.out_width()};
+  const std::int64_t kernel[2] = {s.kernel_h, s.kernel_w};
+  for (int i = 0; i < 2; ++i)
+    g.axis[i] = {s.transposed ? out[i] : in[i], s.transposed ? in[i] : out[i], kernel[i], s.stride, s.padding,
+                 s.dilation};
+  return g;
+}
+
+/// `count` values that are neither all alike nor denormal.
+template <class T>
+void fill(T* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i)
+    values[i] = static_cast<T>((static_cast<std::uint32_t>(i) * 2654435761u >> 8) & 1023) / T(1024) - T(0.5);
+}
+
+template <class T>
+ConvTimes run(const ConvShape& shape) {
+  const ConvGeometry g = geometry_of(shape);
+  const std::int64_t large = g.large_shape(shape.batch).numel(), small = g.small_shape(shape.batch).numel();
+  const std::int64_t weights = g.weight_shape().numel(), item = sizeof(T);
+  const Scratch x(large * item), y(small * item), w(weights * item), bias(shape.out_channels * item);
+  const Scratch large_result(large * item), small_result(small * item), weight_result(weights * item);
+  fill(x.as<T>(), large);
+  fill(y.as<T>(), small);
+  fill(w.as<T>(), weights);
+  fill(bias.as<T>(), shape.out_channels);
+  const T* small_bias = shape.transposed ? nullptr : bias.as<T>();
+  const T* large_bias = shape.transposed ? bias.as<T>() : nullptr;
+  const Timing to_small = time_of(
+      [&] { kernels::conv<T>(g, shape.batch, x.as<T>(), w.as<T>(), small_bias, small_result.as<T>()); });
+  const Timing to_large = time_of(
+      [&] { kernels::conv_transpose<T>(g, shape.batch, y.as<T>(), w.as<T>(), large_bias, large_result.as<T>()); });
+  const Timing weight =
+      time_of([&] { kernels::conv_weight<T>(g, shape.batch, x.as<T>(), y.as<T>(), weight_result.as<T>()); });
+  return {shape.transposed ? to_large : to_small, shape.transposed ? to_small : to_large, weight};
+}
+
+void print_table(const std::vector<ConvShape>& shapes, const Options& options) {
+  const int threads = num_threads();
+  const double peak = peak_flops(threads) / (options.f64 ? 2 : 1), bandwidth = memory_bandwidth(threads);
+  if (options.json)
+    std::printf("{\"library\": \"duet\", \"threads\": %d, \"simd\": \"%s\", \"peak_gflops\": %.1f, \"memory_gb_s\": %.1f}\n",
+                threads, kernels::name(kernels::active_simd()), peak / 1e9, bandwidth / 1e9);
+  else
+    std::printf("%d threads, %s, %s: peak %.1f GFLOP/s, memory %.1f GB/s; milliseconds are medians (minima)\n"
+                "%-13s %7s %17s %17s %17s %17s %5s %5s %5s %5s %7s\n",
+                threads, kernels::name(kernels::active_simd()), options.f64 ? "f64" : "f32", peak / 1e9, bandwidth / 1e9,
+                "case", "GFLOP", "forward", "input grad", "weight grad", "step", "fwd%", "inp%", "wgt%", "step%",
+                "GFLOP/s");
+  for (const ConvShape& shape : shapes) {
+    const ConvTimes t = options.f64 ? run<double>(shape) : run<float>(shape);
+    if (options.json) {
+      print_json("duet", shape, t);
+      continue;
+    }
+    const auto percent = [&](const Timing& x, double ops) { return 100 * ops * shape.flops() / x.median / peak; };
+    const Timing step = t.step();
+    std::printf("%-13s %7.3f", shape.name.c_str(), shape.flops() / 1e9);
+    for (const Timing& x : {t.forward, t.input, t.weight, step}) std::printf(" %8.3f (%6.3f)", x.median * 1e3, x.min * 1e3);
+    std::printf(" %5.1f %5.1f %5.1f %5.1f %7.1f\n", percent(t.forward, 1), percent(t.input, 1), percent(t.weight, 1),
+                percent(step, 3), 3 * shape.flops() / step.median / 1e9);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+void add_conv(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("conv", "conv2d and conv_transpose2d with their gradients");
+  command->add_option("--threads", options->threads, "threads (default: all cores)")->check(CLI::Range(0, 1024));
+  command->add_option("--filter", options->filter, "only cases whose name contains this");
+  command->add_option("--shapes", options->shapes, "file of shapes")->check(CLI::ExistingFile);
+  command->add_flag("--json", options->json, "one JSON object a line");
+  command->add_flag("--f64", options->f64, "double precision");
+  command->callback([options] {
+    if (options->threads > 0) set_num_threads(options->threads);
+    print_table(read_shapes(options->shapes, options->filter), *options);
+  });
+}
+
+}  // namespace duet::bench

@@ -1,0 +1,162 @@
+// Between channels side by side (panels and sums of the register tile) and channels as planes (tensors): blocks of
+// a vector by a vector, transposed in registers.
+#pragma once
+
+#include <duet/ops/kernels/arch/prelude.hpp>
+#include <duet/ops/kernels/conv_table.hpp>
+
+namespace {
+
+using duet::kernels::LanePack;
+using duet::kernels::LaneUnpack;
+
+template <int... values>
+struct Indices {};
+template <int n, int... rest>
+struct MakeIndices : MakeIndices<n - 1, n - 1, rest...> {};
+template <int... values>
+struct MakeIndices<0, values...> {
+  using type = Indices<values...>;
+};
+
+/// A shuffle of two vectors: element i of the result is element index(i) of a followed by b.
+template <class T, class Index, int... i>
+inline __attribute__((always_inline)) Batch<T> shuffle(const Batch<T>& a, const Batch<T>& b, Index, Indices<i...>) {
+  return Batch<T>(typename Batch<T>::register_type(__builtin_shufflevector(a.data, b.data, Index::at(i)...)));
+}
+
+/// Takes, of every run of 2 * size elements, the first (half 0) or the second half (half 1), alternately from a and
+/// from b, within blocks of `block` elements.
+template <int lanes, int size, int half, int block>
+struct Interleave {
+  static constexpr int at(int i) {
+    const int base = i / block * block, in_block = i % block;
+    const int run = in_block / size, in_run = in_block % size;
+    return (run % 2) * lanes + base + half * (block / 2) + run / 2 * size + in_run;
+  }
+};
+
+template <class T, int size, int block>
+inline __attribute__((always_inline)) void zip(Batch<T>& a, Batch<T>& b) {
+  using All = typename MakeIndices<lanes<T>>::type;
+  const Batch<T> low = shuffle<T>(a, b, Interleave<lanes<T>, size, 0, block>{}, All{});
+  const Batch<T> high = shuffle<T>(a, b, Interleave<lanes<T>, size, 1, block>{}, All{});
+  a = low;
+  b = high;
+}
+
+/// Transposes a square of lanes<T> vectors: perfect shuffles within 128 bits first, where they are cheap, then of
+/// whole 128-bit blocks.
+template <class T>
+inline __attribute__((always_inline)) void transpose(Batch<T> (&rows)[lanes<T>]) {
+  constexpr int L = lanes<T>, block = static_cast<int>(16 / sizeof(T)), blocks = L / block;
+  Batch<T> next[L];
+  for (int round = 1; round < block; round *= 2) {
+    for (int group = 0; group < blocks; ++group)
+      for (int i = 0; i < block / 2; ++i) {
+        Batch<T> a = rows[group * block + i], b = rows[group * block + i + block / 2];
+        zip<T, 1, block>(a, b);
+        next[group * block + 2 * i] = a;
+        next[group * block + 2 * i + 1] = b;
+      }
+    for (int i = 0; i < L; ++i) rows[i] = next[i];
+  }
+  for (int round = 1; round < blocks; round *= 2) {
+    for (int group = 0; group < blocks / 2; ++group)
+      for (int i = 0; i < block; ++i) {
+        Batch<T> a = rows[group * block + i], b = rows[(group + blocks / 2) * block + i];
+        zip<T, block, L>(a, b);
+        next[2 * group * block + i] = a;
+        next[(2 * group + 1) * block + i] = b;
+      }
+    for (int i = 0; i < L; ++i) rows[i] = next[i];
+  }
+}
+
+template <class T>
+void pack_scalar(const LanePack<T>& p, std::int64_t begin, std::int64_t end, int first_lane, int last_lane) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    T* to = p.to + (p.destination ? p.destination[i] : i * p.to_stride);
+    const T* from = p.from + i * p.step;
+    for (int lane = first_lane; lane < last_lane; ++lane)
+      to[lane] = lane < p.lanes ? from[lane * p.lane_stride] : T(0);
+  }
+}
+
+template <class T>
+void pack(const LanePack<T>& p) {
+  constexpr int L = lanes<T>;
+  for (int lane = 0; lane < p.width; lane += L) {
+    std::int64_t i = 0;
+    if (p.step == 1 && lane + L <= p.lanes) {
+      const T* from = p.from + lane * p.lane_stride;
+      for (; i + L <= p.count; i += L) {
+        Batch<T> rows[L];
+        for (int r = 0; r < L; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.lane_stride + i);
+        transpose<T>(rows);
+        for (int r = 0; r < L; ++r)
+          rows[r].store_unaligned(p.to + lane + (p.destination ? p.destination[i + r] : (i + r) * p.to_stride));
+      }
+    }
+    pack_scalar(p, i, p.count, lane, lane + L);
+  }
+}
+
+template <class T>
+void unpack_scalar(const LaneUnpack<T>& p, std::int64_t begin, int first_lane, int last_lane) {
+  for (int lane = first_lane; lane < last_lane; ++lane) {
+    const T bias = p.bias ? p.bias[lane] : T(0);
+    T* to = p.to + lane * p.lane_stride;
+    for (std::int64_t f = 0; f < p.phases; ++f)
+      for (std::int64_t i = begin; i * p.phases + f < p.count; ++i)
+        to[i * p.phases + f] = p.sums[f][i * p.sums_stride + lane] + bias;
+  }
+}
+
+/// Loads `lanes` columns of the sums as a square, adds the bias and transposes.
+template <class T>
+inline __attribute__((always_inline)) void load_square(const LaneUnpack<T>& p, std::int64_t phase, std::int64_t i,
+                                                       int lane, const Batch<T>& bias, Batch<T> (&rows)[lanes<T>]) {
+  const T* from = p.sums[phase] + i * p.sums_stride + lane;
+  for (int r = 0; r < lanes<T>; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.sums_stride) + bias;
+  transpose<T>(rows);
+}
+
+template <class T>
+void unpack(const LaneUnpack<T>& p) {
+  constexpr int L = lanes<T>;
+  for (int lane = 0; lane < p.lanes; lane += L) {
+    const int here = p.lanes - lane < L ? p.lanes - lane : L;
+    T values[L] = {};
+    if (p.bias)
+      for (int r = 0; r < here; ++r) values[r] = p.bias[lane + r];
+    const Batch<T> bias = Batch<T>::load_unaligned(values);
+    std::int64_t i = 0;
+    if (p.phases == 1) {
+      for (; i + L <= p.count; i += L) {
+        Batch<T> rows[L];
+        load_square<T>(p, 0, i, lane, bias, rows);
+        T* to = p.to + lane * p.lane_stride + i;
+        if (here == L)
+          for (int r = 0; r < L; ++r) rows[r].store_unaligned(to + r * p.lane_stride);
+        else
+          for (int r = 0; r < here; ++r) rows[r].store_unaligned(to + r * p.lane_stride);
+      }
+    } else if (p.phases == 2) {
+      for (; 2 * (i + L) <= p.count; i += L) {
+        Batch<T> even[L], odd[L];
+        load_square<T>(p, 0, i, lane, bias, even);
+        load_square<T>(p, 1, i, lane, bias, odd);
+        T* to = p.to + lane * p.lane_stride + 2 * i;
+        for (int r = 0; r < here; ++r, to += p.lane_stride) {
+          zip<T, 1, L>(even[r], odd[r]);
+          even[r].store_unaligned(to);
+          odd[r].store_unaligned(to + L);
+        }
+      }
+    }
+    unpack_scalar(p, i, lane, lane + here);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,149 @@
+// Lanes along the pixels of a row, for convolutions with too few channels on one side to fill a panel: a few output
+// channels by a few vectors of pixels in registers, weights broadcast.
+#pragma once
+
+#include <duet/ops/kernels/arch/prelude.hpp>
+#include <duet/ops/kernels/conv_table.hpp>
+
+namespace {
+
+using duet::kernels::RowDots;
+using duet::kernels::RowProduct;
+
+template <class T>
+inline __attribute__((always_inline)) void store_some(const Batch<T>& value, T* to, std::int64_t count) {
+  T values[lanes<T>];
+  value.store_unaligned(values);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = values[i];
+}
+
+/// `outputs` by `vectors` sums of one row. `valid` pixels of the last vector are stored.
+template <class T, int outputs, int vectors, bool partial>
+inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, const T* source, T* to,
+                                                    std::int64_t valid) {
+  using V = Batch<T>;
+  constexpr int L = lanes<T>;
+  V sum[outputs][vectors];
+  for (int o = 0; o < outputs; ++o) {
+    for (int v = 0; v < vectors; ++v) {
+      if (!p.accumulate)
+        sum[o][v] = V(p.bias ? p.bias[o] : T(0));
+      else if (!partial)
+        sum[o][v] = V::load_unaligned(to + o * p.to_output + v * L);
+      else {
+        T values[L] = {};
+        for (std::int64_t i = 0; i < valid; ++i) values[i] = to[o * p.to_output + i];
+        sum[o][v] = V::load_unaligned(values);
+      }
+    }
+  }
+  const T* weights = p.weights;
+  for (std::int64_t term = 0; term < p.terms; ++term, weights += outputs) {
+    const T* from = source + p.offset[term];
+    V pixels[vectors];
+    for (int v = 0; v < vectors; ++v) pixels[v] = V::load_unaligned(from + v * L);
+    for (int o = 0; o < outputs; ++o) {
+      const V weight(weights[o]);
+      for (int v = 0; v < vectors; ++v) sum[o][v] = xsimd::fma(weight, pixels[v], sum[o][v]);
+    }
+  }
+  for (int o = 0; o < outputs; ++o)
+    for (int v = 0; v < vectors; ++v) {
+      if (partial)
+        store_some<T>(sum[o][v], to + o * p.to_output, valid);
+      else
+        sum[o][v].store_unaligned(to + o * p.to_output + v * L);
+    }
+}
+
+/// Single pixels, where reading a whole vector could leave the tensor.
+template <class T, int outputs>
+void row_end(const RowProduct<T>& p, const T* source, T* to, std::int64_t count) {
+  for (int o = 0; o < outputs; ++o)
+    for (std::int64_t i = 0; i < count; ++i) {
+      T sum = p.accumulate ? to[o * p.to_output + i] : p.bias ? p.bias[o] : T(0);
+      for (std::int64_t term = 0; term < p.terms; ++term)
+        sum += p.weights[term * outputs + o] * source[p.offset[term] + i];
+      to[o * p.to_output + i] = sum;
+    }
+}
+
+template <class T, int outputs>
+void rows_of(const RowProduct<T>& p) {
+  constexpr int L = lanes<T>;
+  constexpr int vectors = outputs == 1 ? 8 : outputs <= 3 ? 4 : 3;
+  for (std::int64_t row = 0; row < p.rows; ++row) {
+    const T* source = p.source + row * p.source_row;
+    T* to = p.to + row * p.to_row;
+    std::int64_t i = 0;
+    for (; i + vectors * L <= p.count; i += vectors * L) row_tile<T, outputs, vectors, false>(p, source + i, to + i, L);
+    if (vectors > 4 && i + 4 * L <= p.count) {
+      row_tile<T, outputs, 4, false>(p, source + i, to + i, L);
+      i += 4 * L;
+    }
+    if (i + 2 * L <= p.count) {
+      row_tile<T, outputs, 2, false>(p, source + i, to + i, L);
+      i += 2 * L;
+    }
+    for (; i + L <= p.count; i += L) row_tile<T, outputs, 1, false>(p, source + i, to + i, L);
+    if (i == p.count) continue;
+    if (p.may_overread)
+      row_tile<T, outputs, 1, true>(p, source + i, to + i, p.count - i);
+    else
+      row_end<T, outputs>(p, source + i, to + i, p.count - i);
+  }
+}
+
+template <class T>
+void rows(const RowProduct<T>& p) {
+  switch (p.outputs) {
+    case 1: return rows_of<T, 1>(p);
+    case 2: return rows_of<T, 2>(p);
+    case 3: return rows_of<T, 3>(p);
+    default: return rows_of<T, 4>(p);
+  }
+}
+
+template <class T>
+inline __attribute__((always_inline)) T sum_of(const Batch<T>& value) {
+  T values[lanes<T>], sum = 0;
+  value.store_unaligned(values);
+  for (int i = 0; i < lanes<T>; ++i) sum += values[i];
+  return sum;
+}
+
+/// The dot products of `terms` shifted rows with the same rows of lanes.
+template <class T, int terms>
+void dots_of(const RowDots<T>& p, const std::int32_t* offset, T* to) {
+  using V = Batch<T>;
+  constexpr int L = lanes<T>;
+  V sum[terms];
+  T rest[terms];
+  for (int t = 0; t < terms; ++t) {
+    sum[t] = V(T(0));
+    rest[t] = T(0);
+  }
+  for (std::int64_t row = 0; row < p.rows; ++row) {
+    const T* a = p.lanes + row * p.lanes_row;
+    const T* b[terms];
+    for (int t = 0; t < terms; ++t) b[t] = p.source + row * p.source_row + offset[t];
+    std::int64_t i = 0;
+    for (; i + L <= p.count; i += L) {
+      const V value = V::load_unaligned(a + i);
+      for (int t = 0; t < terms; ++t) sum[t] = xsimd::fma(value, V::load_unaligned(b[t] + i), sum[t]);
+    }
+    for (; i < p.count; ++i)
+      for (int t = 0; t < terms; ++t) rest[t] += a[i] * b[t][i];
+  }
+  for (int t = 0; t < terms; ++t) to[t] += sum_of<T>(sum[t]) + rest[t];
+}
+
+template <class T>
+void dots(const RowDots<T>& p) {
+  std::int64_t term = 0;
+  for (; term + 8 <= p.terms; term += 8) dots_of<T, 8>(p, p.offset + term, p.to + term);
+  for (; term + 3 <= p.terms; term += 3) dots_of<T, 3>(p, p.offset + term, p.to + term);
+  for (; term < p.terms; ++term) dots_of<T, 1>(p, p.offset + term, p.to + term);
+}
+
+}  // namespace

@@ -1,0 +1,340 @@
+// Convolution in either direction with output channels side by side in vectors: the path for all but the few-channel
+// cases. A panel of packed weights is multiplied with a copy of the source that stays in the second-level cache.
+#include <duet/ops/kernels/conv_channels.hpp>
+
+#include <algorithm>
+
+#include <duet/core/allocator.hpp>
+#include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/conv_paths.hpp>
+
+namespace duet::kernels {
+namespace {
+
+constexpr Index wanted_items = 16;         // so that up to eight threads end at nearly the same time
+constexpr Index least_pixels = 96;         // columns that make loading a panel from afar worthwhile
+constexpr Index most_pixels = 1024;        // bounds the sums that wait for their output
+constexpr Index sums_bytes = 192 * 1024;   // of sums kept while the source's channels go by in several tiles
+constexpr Index packed_bytes = 16 << 20;   // of packed weights at a time
+
+/// The cut of the source's channels into steps, each with all its taps one panel that fits the first-level cache.
+struct ChannelSteps {
+  Index channels, size;
+  Index count() const { return divide_up(channels, size); }
+  Slice at(Index i) const { return {i * size, std::min(channels, (i + 1) * size)}; }
+};
+
+template <class T>
+class ChannelConv {
+ public:
+  ChannelConv(const ConvReading& reading, const T* source, const T* weight, const T* bias, T* out)
+      : r_(reading),
+        k_(conv_kernels<T>()),
+        source_(source),
+        weight_(weight),
+        bias_(bias),
+        out_(out),
+        panels_(cut_panels(reading.out_channels, k_.lanes)),
+        steps_(choose_steps()),
+        blocking_(choose_blocking(reading, least_pixels, most_pixels,
+                                  divide_up(wanted_items, reading.groups * static_cast<Index>(panels_.size())),
+                                  sizeof(T))),
+        tile_(reading, blocking_.box, blocking_.images, false, sizeof(T)) {
+    choose_tile_channels();
+    choose_panel_groups();
+    list_row_offsets(steps_.size, row_offset_);
+    list_row_offsets(steps_.channels - (steps_.count() - 1) * steps_.size, last_row_offset_);
+  }
+
+  void run() {
+    // All weights are packed at once if they are not many; else by shares of groups and panel groups.
+    const Index shares = r_.groups * panel_groups_;
+    const Index share_bytes = panels_per_group_ * panel_size(panels_.front()) * static_cast<Index>(sizeof(T));
+    const Index at_once = std::clamp<Index>(packed_bytes / std::max<Index>(share_bytes, 1), 1, shares);
+    const Scratch packed(at_once * share_bytes);
+    for (Index first = 0; first < shares; first += at_once) {
+      const Index count = std::min(at_once, shares - first);
+      pack_weights(first, count, packed.as<T>());
+      parallel_for(count * blocking_.blocks(), 1, [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i)
+          compute(first + i % count, i / count, packed.as<T>() + (i % count) * share_bytes / static_cast<Index>(sizeof(T)));
+      });
+    }
+  }
+
+ private:
+  Index panel_size(const Panel& p) const { return r_.source_channels * r_.taps * p.width; }
+
+  ChannelSteps choose_steps() const {
+    Index most_taps = 1;
+    for (Index f = 0; f < r_.phases(); ++f) most_taps = std::max(most_taps, r_.first[f + 1] - r_.first[f]);
+    const Index rows = panel_bytes / static_cast<Index>(sizeof(T)) / (2 * k_.lanes);
+    const Index count = divide_up(r_.source_channels, std::max<Index>(1, rows / most_taps));
+    return {r_.source_channels, divide_up(r_.source_channels, count)};
+  }
+
+  void choose_tile_channels() {
+    const Index fitting = tile_bytes / static_cast<Index>(sizeof(T)) / tile_.channel_stride();
+    Index steps = std::clamp<Index>(fitting / steps_.size, 1, steps_.count());
+    if (tile_.size(r_.source_channels) * static_cast<Index>(sizeof(T)) <= tile_bytes * 5 / 4) steps = steps_.count();
+    tile_steps_ = steps;
+  }
+
+  /// Panels of a group are computed in shares: more shares for more parallel work, or where sums must be kept for
+  /// all panels of a share at once.
+  void choose_panel_groups() {
+    const Index count = static_cast<Index>(panels_.size());
+    const Index items = blocking_.blocks() * r_.groups;
+    Index groups = std::min(count, divide_up(wanted_items, items));
+    if (tile_steps_ < steps_.count()) {
+      const Index bytes = pixels() * r_.phases() * 2 * k_.lanes * static_cast<Index>(sizeof(T));
+      groups = std::max(groups, divide_up(count, std::max<Index>(1, sums_bytes / bytes)));
+    }
+    panels_per_group_ = divide_up(count, groups);
+    panel_groups_ = divide_up(count, panels_per_group_);
+  }
+
+  Index pixels() const { return blocking_.positions() * blocking_.images; }
+
+  void list_row_offsets(Index channels, std::vector<std::int32_t>& list) const {
+    for (Index t = 0; t < r_.taps; ++t)
+      for (Index c = 0; c < channels; ++c)
+        list.push_back(static_cast<std::int32_t>(tile_.tap_offset(r_.order[t]) + c * tile_.channel_stride()));
+  }
+
+  /// Packed weights: [share][panel][step][tap, by phase][channel of the step][lane].
+  void pack_weights(Index first, Index count, T* packed) const {
+    const Index panels = panels_per_group_, steps = steps_.count();
+    const Index panel_elements = panel_size(panels_.front());
+    const Index grain = std::max<Index>(1, 16384 * steps / std::max<Index>(panel_elements, 1));
+    parallel_for(count * panels * steps, grain, [&](Index begin, Index end) {
+      std::vector<std::int32_t> destination;
+      for (Index i = begin; i < end; ++i) {
+        const Index share = first + i / steps / panels;
+        const Index panel = share % panel_groups_ * panels + i / steps % panels;
+        if (panel < static_cast<Index>(panels_.size()))
+          pack_step(share / panel_groups_, panels_[panel], i % steps, packed + i / steps * panel_elements, destination);
+      }
+    });
+  }
+
+  void pack_step(Index group, const Panel& panel, Index step, T* packed, std::vector<std::int32_t>& destination) const {
+    const Slice channels = steps_.at(step);
+    const bool contiguous = r_.weight_source == r_.taps;  // a channel's taps follow the previous channel's
+    const Index together = contiguous ? channels.size() : 1;
+    destination.resize(static_cast<std::size_t>(together * r_.taps));
+    for (Index t = 0; t < r_.taps; ++t)
+      for (Index c = 0; c < together; ++c)
+        destination[c * r_.taps + r_.order[t]] = static_cast<std::int32_t>((t * channels.size() + c) * panel.width);
+    for (Index c = 0; c < channels.size(); c += together) {
+      LanePack<T> task{};
+      task.from = weight_ + group * r_.weight_group + panel.begin * r_.weight_out + (channels.begin + c) * r_.weight_source;
+      task.lane_stride = r_.weight_out;
+      task.step = 1;
+      task.to = packed + channels.begin * r_.taps * panel.width + c * panel.width;
+      task.destination = destination.data();
+      task.count = together * r_.taps;
+      task.lanes = panel.lanes;
+      task.width = panel.width;
+      k_.pack(task);
+    }
+  }
+
+  /// Everything about one block of pixels that its products share.
+  struct Work {
+    Block block;
+    std::vector<std::int32_t> column_offset;
+    std::vector<std::vector<std::int32_t>> first_range;  // per phase; empty where all rows matter
+    std::vector<RowRange> ranges;
+  };
+
+  Work prepare(const Block& block) const;
+  void list_ranges(Work& work) const;
+  void compute(Index share, Index block_index, const T* packed) const;
+  void multiply(const Work& work, const Panel& panel, const T* packed, const T* tile, Slice steps, T* sums) const;
+  void write(const Work& work, Index group, const Panel& panel, const T* sums) const;
+
+  const ConvReading& r_;
+  const ConvKernels<T>& k_;
+  const T* source_;
+  const T* weight_;
+  const T* bias_;
+  T* out_;
+  std::vector<Panel> panels_;
+  ChannelSteps steps_;
+  Blocking blocking_;
+  SourceTile tile_;
+  Index tile_steps_ = 1, panels_per_group_ = 1, panel_groups_ = 1;
+  std::vector<std::int32_t> row_offset_, last_row_offset_;
+};
+
+template <class T>
+typename ChannelConv<T>::Work ChannelConv<T>::prepare(const Block& block) const {
+  Work work;
+  work.block = block;
+  work.column_offset.reserve(static_cast<std::size_t>(block.box.product() * block.images));
+  for (Index d = 0; d < block.box[0]; ++d)
+    for (Index h = 0; h < block.box[1]; ++h)
+      for (Index w = 0; w < block.box[2]; ++w) {
+        const Index at = tile_.position_offset(0, d) + tile_.position_offset(1, h) + tile_.position_offset(2, w);
+        for (Index n = 0; n < block.images; ++n)
+          work.column_offset.push_back(static_cast<std::int32_t>(at + n * tile_.image_stride()));
+      }
+  list_ranges(work);
+  return work;
+}
+
+/// For each tile of columns, the taps that meet the source at all. Images stand side by side, so in small planes a
+/// tile is one position and what its padding would multiply with zero is left out.
+template <class T>
+void ChannelConv<T>::list_ranges(Work& work) const {
+  const Block& block = work.block;
+  std::vector<std::uint64_t> valid[max_conv_rank];
+  bool all = true;
+  for (int a = 0; a < max_conv_rank; ++a) {
+    const AxisReading& axis = r_.axis[a];
+    for (Index i = 0; i < block.box[a]; ++i) {
+      std::uint64_t mask = axis.taps() > 64 ? ~std::uint64_t{0} : 0;
+      if (mask == 0)
+        for (Index t = 0; t < axis.taps(); ++t) {
+          const Index at = (block.start[a] + i) * axis.step + axis.delta[t];
+          if (at >= 0 && at < axis.source)
+            mask |= std::uint64_t{1} << t;
+          else
+            all = false;
+        }
+      valid[a].push_back(mask);
+    }
+  }
+  work.first_range.resize(static_cast<std::size_t>(r_.phases()));
+  if (all) return;
+  const Index columns = static_cast<Index>(work.column_offset.size());
+  for (Index f = 0; f < r_.phases(); ++f) {
+    auto& first = work.first_range[f];
+    for (Index column = 0; column < columns; column += k_.tile) {
+      first.push_back(static_cast<std::int32_t>(work.ranges.size()));
+      std::uint64_t mask[max_conv_rank] = {0, 0, 0};
+      const Index last = std::min(columns, column + k_.tile);
+      for (Index position = column / block.images; position <= (last - 1) / block.images; ++position) {
+        mask[2] |= valid[2][position % block.box[2]];
+        mask[1] |= valid[1][position / block.box[2] % block.box[1]];
+        mask[0] |= valid[0][position / block.box[2] / block.box[1]];
+      }
+      for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
+        bool meets = true;
+        for (int a = 0; a < max_conv_rank; ++a)
+          meets = meets && (mask[a] >> (r_.tap_along(r_.order[i], a) & 63) & 1);
+        if (!meets) continue;
+        const auto at = static_cast<std::int32_t>(i - r_.first[f]);
+        if (static_cast<std::int32_t>(work.ranges.size()) > first.back() && work.ranges.back().end == at)
+          work.ranges.back().end = at + 1;
+        else
+          work.ranges.push_back({at, at + 1});
+      }
+    }
+    first.push_back(static_cast<std::int32_t>(work.ranges.size()));
+  }
+}
+
+template <class T>
+void ChannelConv<T>::compute(Index share, Index block_index, const T* packed) const {
+  const Work work = prepare(block_at(r_, blocking_, block_index));
+  const Block& block = work.block;
+  const Index group = share / panel_groups_;
+  const Index first_panel = share % panel_groups_ * panels_per_group_;
+  const Index panels = std::min<Index>(panels_per_group_, static_cast<Index>(panels_.size()) - first_panel);
+  const bool one_tile = tile_steps_ >= steps_.count();
+  const Index panel_sums = pixels() * r_.phases() * panels_.front().width;
+  const Index tile_elements = tile_.size(std::min(r_.source_channels, tile_steps_ * steps_.size));
+  const Scratch scratch(static_cast<Index>(sizeof(T)) * (tile_elements + 64 + panel_sums * (one_tile ? 1 : panels)));
+  T* tile = scratch.as<T>();
+  T* sums = tile + (tile_elements + 15) / 16 * 16;
+  const T* source = source_ + (block.image * r_.groups + group) * r_.source_channels * r_.source_plane;
+  const Index source_image = r_.groups * r_.source_channels * r_.source_plane;
+  for (Index step = 0; step < steps_.count(); step += tile_steps_) {
+    const Slice steps{step, std::min(steps_.count(), step + tile_steps_)};
+    const Index channel = steps_.at(steps.begin).begin, last = steps_.at(steps.end - 1).end;
+    tile_.fill(tile, source + channel * r_.source_plane, source_image, block.images, last - channel, block.start, block.box);
+    for (Index p = 0; p < panels; ++p) {
+      const Panel& panel = panels_[first_panel + p];
+      T* here = sums + (one_tile ? 0 : p * panel_sums);
+      multiply(work, panel, packed + p * panel_size(panels_.front()), tile, steps, here);
+      if (steps.end == steps_.count()) write(work, group, panel, here);
+    }
+  }
+}
+
+/// Adds the products of some channel steps to the sums of every phase.
+template <class T>
+void ChannelConv<T>::multiply(const Work& work, const Panel& panel, const T* packed, const T* tile, Slice steps,
+                              T* sums) const {
+  PanelProduct<T> task{};
+  task.column_offset = work.column_offset.data();
+  task.columns = static_cast<Index>(work.column_offset.size());
+  task.sums_stride = panel.width;
+  const Index tile_channel = steps_.at(steps.begin).begin;
+  for (Index f = 0; f < r_.phases(); ++f) {
+    task.sums = sums + f * pixels() * panel.width;
+    task.first_range = work.first_range[f].empty() ? nullptr : work.first_range[f].data();
+    task.ranges = work.ranges.data();
+    for (Index step = steps.begin; step < steps.end; ++step) {
+      const Slice channels = steps_.at(step);
+      const auto& offsets = channels.size() == steps_.size ? row_offset_ : last_row_offset_;
+      task.panel = packed + (channels.begin * r_.taps + r_.first[f] * channels.size()) * panel.width;
+      task.source = tile + (channels.begin - tile_channel) * tile_.channel_stride();
+      task.row_offset = offsets.data() + r_.first[f] * channels.size();
+      task.rows = static_cast<std::int32_t>((r_.first[f + 1] - r_.first[f]) * channels.size());
+      task.range_unit = static_cast<std::int32_t>(channels.size());
+      task.accumulate = step > 0;
+      k_.product[panel.vectors - 1](task);
+    }
+  }
+}
+
+/// Writes a panel's sums to its channels' planes, row by row, the last axis's phases interleaved.
+template <class T>
+void ChannelConv<T>::write(const Work& work, Index group, const Panel& panel, const T* sums) const {
+  const Block& block = work.block;
+  const AxisReading &ad = r_.axis[0], &ah = r_.axis[1], &aw = r_.axis[2];
+  const Index column = block.images * panel.width;  // sums from one position to the next
+  const bool merge = aw.period == 1 && ah.period == 1 && block.box[2] == aw.positions;  // whole rows are one run
+  std::vector<const T*> phase(static_cast<std::size_t>(aw.phases));
+  LaneUnpack<T> task{};
+  task.sums = phase.data();
+  task.phases = aw.period == aw.phases ? aw.period : aw.phases;
+  task.sums_stride = column;
+  task.lane_stride = r_.out_plane;
+  task.lanes = panel.lanes;
+  const Index channel = group * r_.out_channels + panel.begin;
+  task.bias = bias_ ? bias_ + channel : nullptr;
+  for (Index n = 0; n < block.images; ++n) {
+    T* plane = out_ + ((block.image + n) * r_.groups * r_.out_channels + channel) * r_.out_plane;
+    for (Index d = 0; d < block.box[0] * ad.phases; ++d)
+      for (Index h = 0; h < (merge ? 1 : block.box[1] * ah.phases); ++h) {
+        const Index pd = d / ad.phases, fd = d % ad.phases, ph = h / ah.phases, fh = h % ah.phases;
+        const Index od = (block.start[0] + pd) * ad.period + fd, oh = (block.start[1] + ph) * ah.period + fh;
+        const Index ow = block.start[2] * aw.period;
+        if (od >= ad.out || oh >= ah.out) continue;
+        const Index row = (pd * block.box[1] + ph) * block.box[2];
+        for (Index fw = 0; fw < aw.phases; ++fw) {
+          const Index f = (fd * ah.phases + fh) * aw.phases + fw;
+          phase[fw] = sums + f * pixels() * panel.width + row * column + n * panel.width;
+        }
+        task.count = merge ? block.box[1] * aw.out : std::min(block.box[2] * aw.period, aw.out - ow);
+        task.to = plane + (od * ah.out + oh) * aw.out + ow;
+        k_.unpack(task);
+      }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void conv_by_channels(const ConvReading& reading, const T* source, const T* weight, const T* bias, T* out) {
+  ChannelConv<T>(reading, source, weight, bias, out).run();
+}
+
+template void conv_by_channels<float>(const ConvReading&, const float*, const float*, const float*, float*);
+template void conv_by_channels<double>(const ConvReading&, const double*, const double*, const double*, double*);
+
+}  // namespace duet::kernels

@@ -1,0 +1,200 @@
+// Readings of a geometry, and the zero-padded copies of a source that the kernels run over.
+#include <duet/ops/kernels/conv_reading.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace duet::kernels {
+namespace {
+
+AxisReading towards_small(const ConvAxis& a) {
+  AxisReading r;
+  r.positions = r.out = a.small;
+  r.step = a.stride;
+  r.source = a.large;
+  for (Index t = 0; t < a.kernel; ++t) {
+    r.delta.push_back(t * a.dilation - a.padding);
+    r.phase.push_back(0);
+  }
+  return r;
+}
+
+AxisReading towards_large(const ConvAxis& a) {
+  AxisReading r;
+  r.out = a.large;
+  r.period = a.stride;
+  r.phases = std::min(a.stride, a.large);
+  r.positions = (a.large + a.stride - 1) / a.stride;
+  r.source = a.small;
+  for (Index t = 0; t < a.kernel; ++t) {
+    const Index offset = t * a.dilation - a.padding;
+    const Index phase = ((offset % a.stride) + a.stride) % a.stride;
+    r.phase.push_back(phase);
+    r.delta.push_back((phase - offset) / a.stride);
+  }
+  return r;
+}
+
+void finish(ConvReading& r) {
+  for (const AxisReading& a : r.axis) {
+    r.taps *= a.taps();
+    r.source_plane *= a.source;
+    r.out_plane *= a.out;
+    r.positions *= a.positions;
+  }
+  // Taps by phase. A tap whose phase has no output comes last and is never used.
+  const Index phases = r.phases();
+  std::vector<Index> phase_of(static_cast<std::size_t>(r.taps));
+  for (Index t = 0; t < r.taps; ++t) {
+    Index phase = 0;
+    bool live = true;
+    for (int a = 0; a < max_conv_rank; ++a) {
+      const Index f = r.axis[a].phase[r.tap_along(t, a)];
+      live = live && f < r.axis[a].phases;
+      phase = phase * r.axis[a].phases + f;
+    }
+    phase_of[t] = live ? phase : phases;
+    r.order.push_back(t);
+  }
+  std::stable_sort(r.order.begin(), r.order.end(), [&](Index a, Index b) { return phase_of[a] < phase_of[b]; });
+  r.first.assign(static_cast<std::size_t>(phases) + 1, 0);
+  for (Index t = 0; t < r.taps; ++t)
+    if (phase_of[t] < phases) ++r.first[phase_of[t] + 1];
+  for (Index f = 0; f < phases; ++f) r.first[f + 1] += r.first[f];
+}
+
+ConvReading read(const ConvGeometry& g, Index batch, bool small) {
+  ConvReading r;
+  r.batch = batch;
+  r.groups = g.groups;
+  const Index large = g.large_channels / g.groups, small_channels = g.small_channels / g.groups;
+  const int lead = max_conv_rank - g.rank;
+  Index taps = 1;
+  for (int i = 0; i < max_conv_rank; ++i) {
+    const ConvAxis axis = i < lead ? ConvAxis{} : g.axis[i - lead];
+    r.axis[i] = small ? towards_small(axis) : towards_large(axis);
+    taps *= axis.kernel;
+  }
+  r.source_channels = small ? large : small_channels;
+  r.out_channels = small ? small_channels : large;
+  r.weight_group = small_channels * large * taps;
+  r.weight_out = small ? large * taps : taps;
+  r.weight_source = small ? taps : large * taps;
+  finish(r);
+  return r;
+}
+
+}  // namespace
+
+Index ConvReading::tap_along(Index tap, int a) const {
+  if (a == 2) return tap % axis[2].taps();
+  tap /= axis[2].taps();
+  return a == 1 ? tap % axis[1].taps() : tap / axis[1].taps();
+}
+
+ConvReading read_small(const ConvGeometry& geometry, Index batch) { return read(geometry, batch, true); }
+ConvReading read_large(const ConvGeometry& geometry, Index batch) { return read(geometry, batch, false); }
+
+SourceTile::SourceTile(const ConvReading& reading, const Box& box, Index images, bool rows, Index item_size)
+    : reading_(reading), box_(box) {
+  const Index line = 64 / item_size;
+  for (int a = 0; a < max_conv_rank; ++a) {
+    const AxisReading& axis = reading.axis[a];
+    const auto [low, high] = std::minmax_element(axis.delta.begin(), axis.delta.end());
+    low_[a] = *low;
+    const Index stretch = (box[a] - 1) * axis.step + (*high - *low) + 1;
+    const bool neighbours = rows && a == 2 && axis.step > 1;
+    if (!(rows && a == 2) && box[a] * axis.taps() < stretch) {
+      form_[a] = Form::gathered;
+      length_[a] = box[a] * axis.taps();
+      position_step_[a] = axis.taps();
+    } else if (neighbours) {
+      form_[a] = Form::split;
+      split_ = (stretch + axis.step - 1) / axis.step;
+      length_[a] = split_ * axis.step;
+      position_step_[a] = 1;
+    } else {
+      form_[a] = Form::stretch;
+      length_[a] = stretch;
+      position_step_[a] = axis.step;
+    }
+  }
+  slack_ = 2 * line;
+  stride_[2] = 1;
+  stride_[1] = length_[2];
+  stride_[0] = stride_[1] * length_[1];
+  image_stride_ = stride_[0] * length_[0];
+  // An odd number of cache lines per channel spreads the channels over all sets of a cache.
+  channel_stride_ = ((image_stride_ * images + line - 1) / line | 1) * line;
+}
+
+Index SourceTile::tap_offset(Index tap) const {
+  Index offset = 0;
+  for (int a = 0; a < max_conv_rank; ++a) {
+    const Index t = reading_.tap_along(tap, a);
+    const Index d = reading_.axis[a].delta[t] - low_[a];
+    const Index step = reading_.axis[a].step;
+    const Index at = form_[a] == Form::gathered ? t : form_[a] == Form::split ? d % step * split_ + d / step : d;
+    offset += at * stride_[a];
+  }
+  return offset;
+}
+
+Index SourceTile::sample(int a, Index start, Index i) const {
+  const AxisReading& axis = reading_.axis[a];
+  Index at = 0;
+  switch (form_[a]) {
+    case Form::stretch: at = start * axis.step + low_[a] + i; break;
+    case Form::gathered: at = (start + i / axis.taps()) * axis.step + axis.delta[i % axis.taps()]; break;
+    case Form::split: at = start * axis.step + low_[a] + i % split_ * axis.step + i / split_; break;
+  }
+  return at >= 0 && at < axis.source ? at : -1;
+}
+
+template <class T>
+void SourceTile::fill(T* tile, const T* source, Index source_image, Index images, Index channels, const Box& start,
+                      const Box& box) const {
+  // Where each sample of an axis comes from, or -1.
+  std::vector<Index> from[max_conv_rank];
+  for (int a = 0; a < max_conv_rank; ++a) {
+    const Index spared = form_[a] == Form::split ? 0 : (box_[a] - box[a]) * position_step_[a];
+    from[a].resize(static_cast<std::size_t>(length_[a] - spared));
+    for (std::size_t i = 0; i < from[a].size(); ++i) from[a][i] = sample(a, start[a], static_cast<Index>(i));
+  }
+  // The part of a row that is inside the source, where it can be copied as one.
+  const Index length = static_cast<Index>(from[2].size());
+  const bool whole = form_[2] == Form::stretch;
+  Index begin = 0, end = length;
+  if (whole) {
+    while (begin < end && from[2][begin] < 0) ++begin;
+    while (end > begin && from[2][end - 1] < 0) --end;
+  }
+  const Index source_row = reading_.axis[2].source, source_depth = source_row * reading_.axis[1].source;
+  const auto copy_row = [&](T* to, const T* row) {
+    if (!whole) {
+      for (Index i = 0; i < length; ++i) to[i] = from[2][i] < 0 ? T(0) : row[from[2][i]];
+      return;
+    }
+    for (Index i = 0; i < begin; ++i) to[i] = T(0);
+    if (end > begin) std::memcpy(to + begin, row + from[2][begin], static_cast<std::size_t>(end - begin) * sizeof(T));
+    for (Index i = end; i < length; ++i) to[i] = T(0);
+  };
+  for (Index c = 0; c < channels; ++c)
+    for (Index n = 0; n < images; ++n) {
+      const T* plane = source + n * source_image + c * reading_.source_plane;
+      for (std::size_t d = 0; d < from[0].size(); ++d)
+        for (std::size_t h = 0; h < from[1].size(); ++h) {
+          T* to = tile + c * channel_stride_ + n * image_stride_ + static_cast<Index>(d) * stride_[0] +
+                  static_cast<Index>(h) * stride_[1];
+          if (from[0][d] < 0 || from[1][h] < 0)
+            std::fill(to, to + length, T(0));
+          else
+            copy_row(to, plane + from[0][d] * source_depth + from[1][h] * source_row);
+        }
+    }
+}
+
+template void SourceTile::fill<float>(float*, const float*, Index, Index, Index, const Box&, const Box&) const;
+template void SourceTile::fill<double>(double*, const double*, Index, Index, Index, const Box&, const Box&) const;
+
+}  // namespace duet::kernels

@@ -1,0 +1,126 @@
+// The vector kernels that convolutions and matrix products are made of, as plain structs of arguments and one table
+// of functions per instruction set. Internal to ops/kernels.
+//
+// The centre is `product`: a register tile that multiplies a packed panel (rows of `width` neighbouring channels)
+// with elements of the other operand that it finds through two lists of offsets,
+//
+//     sums[column][lane] += panel[row][lane] * source[row_offset[row] + column_offset[column]].
+//
+// A convolution in either direction, its weight gradient and the matrix product differ in what rows and columns
+// are, and in nothing else.
+#pragma once
+
+#include <cstdint>
+
+#include <duet/ops/kernels/simd.hpp>
+
+namespace duet::kernels {
+
+/// Rows [begin, end) of a panel.
+struct RowRange {
+  std::int32_t begin, end;
+};
+
+template <class T>
+struct PanelProduct {
+  const T* panel;                      ///< [rows][width], 64-byte aligned or at least readable unaligned
+  const T* source;
+  const std::int32_t* row_offset;      ///< [rows]
+  const std::int32_t* column_offset;   ///< [columns]
+  T* sums;                             ///< [columns][width], a column every sums_stride elements
+  std::int64_t sums_stride;
+  std::int64_t columns;
+  std::int32_t rows;
+  std::int32_t range_unit;             ///< rows that one unit of a RowRange stands for
+  /// Rows that matter to the i-th tile of columns: ranges[first_range[i]] up to ranges[first_range[i + 1]]. Null
+  /// stands for all rows. What is left out must be zero in `source`, or in `panel`.
+  const std::int32_t* first_range;
+  const RowRange* ranges;
+  bool accumulate;                     ///< add to sums rather than overwrite
+};
+
+/// to[destination(i)][lane] = from[lane * lane_stride + i * step] for i < count; lanes from `lanes` to `width` are
+/// zero. destination(i) is destination[i], or i * to_stride where that is null; both in elements.
+template <class T>
+struct LanePack {
+  const T* from;
+  std::int64_t lane_stride, step;
+  T* to;
+  const std::int32_t* destination;
+  std::int64_t to_stride;
+  std::int64_t count;
+  int lanes, width;
+};
+
+/// to[lane * lane_stride + i * phases + f] = sums[f][i * sums_stride + lane] + bias[lane], for i * phases + f < count.
+template <class T>
+struct LaneUnpack {
+  const T* const* sums;  ///< [phases]
+  std::int64_t phases, sums_stride;
+  const T* bias;         ///< or null
+  T* to;
+  std::int64_t lane_stride, count;
+  int lanes;
+};
+
+/// to[o][row][i] = bias[o] + sum over terms of weights[term][o] * source[row * source_row + offset[term] + i], for
+/// up to four outputs; lanes run along i.
+template <class T>
+struct RowProduct {
+  const T* source;
+  std::int64_t source_row;
+  const std::int32_t* offset;
+  const T* weights;  ///< [terms][outputs]
+  std::int64_t terms;
+  const T* bias;     ///< or null
+  T* to;
+  std::int64_t to_output, to_row;
+  int outputs;
+  std::int64_t rows, count;
+  bool accumulate;   ///< add to `to`; the bias is ignored
+  bool may_overread; ///< a vector's worth behind each row of the source may be read
+};
+
+/// to[term] += sum over rows and i of lanes[row * lanes_row + i] * source[row * source_row + offset[term] + i].
+template <class T>
+struct RowDots {
+  const T* lanes;
+  std::int64_t lanes_row;
+  const T* source;
+  std::int64_t source_row;
+  const std::int32_t* offset;
+  std::int64_t terms;
+  std::int64_t rows, count;
+  T* to;
+};
+
+template <class T>
+struct ConvKernels {
+  int lanes;                                   ///< elements of a vector
+  int tile;                                    ///< columns of a register tile
+  void (*product[2])(const PanelProduct<T>&);  ///< panels of one vector and of two
+  void (*pack)(const LanePack<T>&);
+  void (*unpack)(const LaneUnpack<T>&);
+  void (*rows)(const RowProduct<T>&);
+  void (*dots)(const RowDots<T>&);
+};
+
+struct ConvTable {
+  ConvKernels<float> f32;
+  ConvKernels<double> f64;
+  /// Multiplies and adds in `count` * 16 independent vectors; returns floating-point operations done. Measures the
+  /// machine's peak.
+  std::int64_t (*multiply_add_peak)(std::int64_t count, float* sink);
+};
+
+DUET_DECLARE_TABLES(ConvTable, conv_table)
+
+template <class T>
+const ConvKernels<T>& conv_kernels() {
+  if constexpr (sizeof(T) == sizeof(float))
+    return conv_table().f32;
+  else
+    return conv_table().f64;
+}
+
+}  // namespace duet::kernels
