@@ -1,7 +1,5 @@
 # The files of ops/kernels/arch, each compiled once for every instruction set; one table of function pointers
 # per set is chosen at start. Always optimised, never with LTO or unity builds (see ops/kernels/arch/prelude.hpp).
-find_path(DUET_XSIMD_INCLUDE xsimd/xsimd.hpp REQUIRED)
-
 file(GLOB duet_arch_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/kernels/arch/*.cpp)
 
 function(duet_add_arch name)
