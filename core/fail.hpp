@@ -1,5 +1,5 @@
-// Internal, because it needs fmt (include it from .cpp files only): the one way to throw,
-// fail<ShapeError>("conv2d", "x has {} channels", n).
+// The one way to throw: fail<ShapeError>("conv2d", "x has {} channels", n). Needs fmt: include it from .cpp files
+// only.
 #pragma once
 
 #include <utility>

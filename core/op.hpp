@@ -89,9 +89,15 @@ struct Save {
   int index = 0;
   bool output = false;
   std::vector<int> for_inputs;  ///< empty: any
+  /// Where it depends on the options too: whether the gradient by this input reads it.
+  Callable<bool(const AnyOptions&, int)> only_if = {};
 };
-inline Save save_input(int index, std::vector<int> for_inputs = {}) { return {index, false, std::move(for_inputs)}; }
-inline Save save_output(int index, std::vector<int> for_inputs = {}) { return {index, true, std::move(for_inputs)}; }
+inline Save save_input(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
+  return {index, false, std::move(for_inputs), std::move(only_if)};
+}
+inline Save save_output(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
+  return {index, true, std::move(for_inputs), std::move(only_if)};
+}
 
 /// One call on which an op is checked. Floating inputs are f64.
 struct Sample {
@@ -113,6 +119,7 @@ struct OpDef {
   Callable<Tensors(const Vjp&)> vjp = {};  ///< one entry an input, in public ops only; empty: no gradient
   std::vector<Save> saves = {};
   std::vector<int> linear = {};  ///< inputs in which the op is linear, the others held
+  std::vector<int> constant_outputs = {};  ///< floating outputs through which no gradient flows (statistics)
   std::string dual = {};         ///< the op that is its adjoint by its first input
   std::string onnx = {};         ///< ONNX operator, where one exists
   std::string source = {};       ///< paper or reference of the formula

@@ -175,6 +175,19 @@ void begin_in_place(const char* op, const Tensor& tensor) {
 
 namespace {
 
+/// Throws ValueError where an input is undefined, or missing, that the op does not mark as optional.
+void require_inputs(const OpDef& op, std::span<const Tensor> inputs) {
+  const auto& names = op.inputs;
+  const auto optional = [&](std::size_t i) { return i < names.size() && names[i].ends_with('?'); };
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    if (!inputs[i].defined() && !optional(i))
+      fail<ValueError>(op.name, "input {}{} is undefined", i, i < names.size() ? " ('" + names[i] + "')" : "");
+  if (names.empty() || names.back().ends_with("…")) return;
+  if (inputs.size() > names.size()) fail<ValueError>(op.name, "takes {} inputs, got {}", names.size(), inputs.size());
+  for (std::size_t i = inputs.size(); i < names.size(); ++i)
+    if (!optional(i)) fail<ValueError>(op.name, "input {} ('{}') is missing", i, names[i]);
+}
+
 /// Puts a node on the tape for a call that just ran.
 Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options, Specs&& input_specs,
              const Specs& output_specs, Tensors& outputs) {
@@ -190,8 +203,14 @@ Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& 
   for (std::size_t k = 0; k < op->saves.size(); ++k) {
     const Save& save = op->saves[k];
     const std::size_t index = static_cast<std::size_t>(save.index);
-    const auto wanted = [&](int i) { return static_cast<std::size_t>(i) < inputs.size() && node->edges[static_cast<std::size_t>(i)].node != nullptr; };
-    if (!save.for_inputs.empty() && std::none_of(save.for_inputs.begin(), save.for_inputs.end(), wanted)) continue;
+    const auto wanted = [&](int i) {
+      return static_cast<std::size_t>(i) < inputs.size() && node->edges[static_cast<std::size_t>(i)].node != nullptr &&
+             (!save.only_if || save.only_if(options, i));
+    };
+    bool read = save.for_inputs.empty() && !save.only_if;
+    for (int i = 0; i < static_cast<int>(inputs.size()) && !read && save.for_inputs.empty(); ++i) read = wanted(i);
+    for (const int i : save.for_inputs) read = read || wanted(i);
+    if (!read) continue;
     if (save.output)
       node->saved[k] = SavedTensor(outputs[index], true);
     else if (index < inputs.size() && inputs[index].defined())
@@ -201,6 +220,8 @@ Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& 
   node->output_specs = output_specs;
   for (std::size_t j = 0; j < outputs.size(); ++j) {
     if (!outputs[j].defined() || !is_floating(outputs[j].dtype())) continue;
+    const auto& constant = op->constant_outputs;
+    if (std::find(constant.begin(), constant.end(), static_cast<int>(j)) != constant.end()) continue;
     impl_of(outputs[j]).grad_fn = node;
     impl_of(outputs[j]).output_index = static_cast<int>(j);
   }
@@ -211,6 +232,7 @@ Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& 
 
 Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options) {
   const OpInFlight in_flight(op->name.c_str());
+  require_inputs(*op, inputs);
   Specs input_specs;
   input_specs.reserve(inputs.size());
   bool recorded = false;

@@ -12,6 +12,8 @@ namespace duet {
 std::string input_name(const OpDef& op, int i) {
   if (op.inputs.empty()) return fmt::format("input {}", i);
   std::string name = op.inputs[std::min(static_cast<std::size_t>(i), op.inputs.size() - 1)];
+  constexpr std::string_view any_number = "…";
+  if (name.ends_with(any_number)) return fmt::format("{} {}", name.substr(0, name.size() - any_number.size()), i);
   if (name.ends_with('?')) name.pop_back();
   return name;
 }

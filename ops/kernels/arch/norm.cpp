@@ -1,0 +1,133 @@
+// Row functions of the normalisations (ops/kernels/norm_table.hpp). Sums run in blocks that stay in the first cache:
+// lanes within a block, double across blocks, so that an f32 row of any length keeps its digits.
+#include <duet/ops/kernels/arch/prelude.hpp>
+
+#include <duet/ops/kernels/norm_table.hpp>
+
+namespace {
+
+constexpr std::int64_t block = 1024;
+
+std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+/// The sum of a register's lanes. (xsimd's own is called hadd or reduce_add, depending on its version.)
+template <class T>
+T lane_sum(const Batch<T>& batch) {
+  T values[lanes<T>];
+  batch.store_unaligned(values);
+  T total = 0;
+  for (int i = 0; i < lanes<T>; ++i) total += values[i];
+  return total;
+}
+
+/// Sum of one block: four registers of partial sums, then the rest.
+template <class T>
+T block_sum(const T* x, std::int64_t count) {
+  constexpr int width = lanes<T>;
+  Batch<T> sum[4] = {Batch<T>(T(0)), Batch<T>(T(0)), Batch<T>(T(0)), Batch<T>(T(0))};
+  std::int64_t i = 0;
+  for (; i + 4 * width <= count; i += 4 * width)
+    for (int k = 0; k < 4; ++k) sum[k] += Batch<T>::load_unaligned(x + i + k * width);
+  for (; i + width <= count; i += width) sum[0] += Batch<T>::load_unaligned(x + i);
+  T total = lane_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  for (; i < count; ++i) total += x[i];
+  return total;
+}
+
+template <class T>
+void moments(const T* x, std::int64_t count, double* mean, double* squares) {
+  constexpr int width = lanes<T>;
+  double all_mean = 0, all_squares = 0;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t n = smaller(block, count - begin);
+    const T* first = x + begin;
+    // About the block's rounded mean: the distances are small, so their sum mends the rounding.
+    const T center = block_sum(first, n) / static_cast<T>(n);
+    const Batch<T> centers(center);
+    Batch<T> sum[2] = {Batch<T>(T(0)), Batch<T>(T(0))}, square[2] = {Batch<T>(T(0)), Batch<T>(T(0))};
+    std::int64_t i = 0;
+    for (; i + 2 * width <= n; i += 2 * width)
+      for (int k = 0; k < 2; ++k) {
+        const Batch<T> distance = Batch<T>::load_unaligned(first + i + k * width) - centers;
+        sum[k] += distance;
+        square[k] = xsimd::fma(distance, distance, square[k]);
+      }
+    double distance_sum = static_cast<double>(lane_sum(sum[0] + sum[1]));
+    double square_sum = static_cast<double>(lane_sum(square[0] + square[1]));
+    for (; i < n; ++i) {
+      const double distance = static_cast<double>(first[i]) - static_cast<double>(center);
+      distance_sum += distance;
+      square_sum += distance * distance;
+    }
+    const double part = static_cast<double>(n);
+    const double block_mean = static_cast<double>(center) + distance_sum / part;
+    const double block_squares = square_sum - distance_sum * distance_sum / part;
+    // Chan, Golub and LeVeque's update.
+    const double before = static_cast<double>(begin), total = before + part, step = block_mean - all_mean;
+    all_mean += step * part / total;
+    all_squares += block_squares + step * step * before * part / total;
+  }
+  *mean = all_mean;
+  *squares = all_squares;
+}
+
+template <class T>
+void affine(const T* x, std::int64_t count, T mean, T scale, T shift, T* out) {
+  constexpr int width = lanes<T>;
+  const Batch<T> means(mean), scales(scale), shifts(shift);
+  std::int64_t i = 0;
+  for (; i + width <= count; i += width)
+    xsimd::fma(Batch<T>::load_unaligned(x + i) - means, scales, shifts).store_unaligned(out + i);
+  for (; i < count; ++i) out[i] = (x[i] - mean) * scale + shift;
+}
+
+template <class T>
+void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx) {
+  constexpr int width = lanes<T>;
+  const Batch<T> means(mean);
+  double total_g = 0, total_gx = 0;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t n = smaller(block, count - begin);
+    Batch<T> sum[2] = {Batch<T>(T(0)), Batch<T>(T(0))}, product[2] = {Batch<T>(T(0)), Batch<T>(T(0))};
+    std::int64_t i = 0;
+    for (; i + 2 * width <= n; i += 2 * width)
+      for (int k = 0; k < 2; ++k) {
+        const std::int64_t at = begin + i + k * width;
+        const Batch<T> gradient = Batch<T>::load_unaligned(g + at);
+        sum[k] += gradient;
+        product[k] = xsimd::fma(gradient, Batch<T>::load_unaligned(x + at) - means, product[k]);
+      }
+    total_g += static_cast<double>(lane_sum(sum[0] + sum[1]));
+    total_gx += static_cast<double>(lane_sum(product[0] + product[1]));
+    for (; i < n; ++i) {
+      const double gradient = static_cast<double>(g[begin + i]);
+      total_g += gradient;
+      total_gx += gradient * (static_cast<double>(x[begin + i]) - static_cast<double>(mean));
+    }
+  }
+  *sum_g = total_g;
+  *sum_gx = total_gx;
+}
+
+template <class T>
+void gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift, T* out) {
+  constexpr int width = lanes<T>;
+  const Batch<T> means(mean), scales(scale), slopes(slope), shifts(shift);
+  std::int64_t i = 0;
+  for (; i + width <= count; i += width) {
+    const Batch<T> linear = xsimd::fma(Batch<T>::load_unaligned(x + i) - means, slopes, shifts);
+    xsimd::fma(Batch<T>::load_unaligned(g + i), scales, linear).store_unaligned(out + i);
+  }
+  for (; i < count; ++i) out[i] = g[i] * scale + ((x[i] - mean) * slope + shift);
+}
+
+}  // namespace
+
+namespace duet::kernels {
+
+constinit const NormTable<float> DUET_TABLE(norm_f32) = {moments<float>, affine<float>, gradient_sums<float>,
+                                                         gradient<float>};
+constinit const NormTable<double> DUET_TABLE(norm_f64) = {moments<double>, affine<double>, gradient_sums<double>,
+                                                          gradient<double>};
+
+}  // namespace duet::kernels

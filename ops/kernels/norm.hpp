@@ -1,0 +1,41 @@
+// Arithmetic of the normalisations whose weights belong to channels: moments of groups of rows, and the two affine
+// passes. A tensor (N, C, S...) is seen as N·C rows of `length` elements; a group of rows shares its statistics.
+#pragma once
+
+#include <cstdint>
+
+namespace duet::kernels {
+
+/// Which rows share statistics. Row n·C + c belongs to channel c.
+struct NormGeometry {
+  std::int64_t batch = 0, channels = 0, length = 0;
+  /// 0: a group is a channel across the batch. Else each sample's channels fall into this many equal groups.
+  std::int64_t groups = 0;
+
+  std::int64_t rows() const { return batch * channels; }
+  std::int64_t group_count() const { return groups == 0 ? channels : batch * groups; }
+  std::int64_t rows_per_group() const { return groups == 0 ? batch : channels / groups; }
+  std::int64_t group_size() const { return rows_per_group() * length; }
+  std::int64_t group_of(std::int64_t row) const { return groups == 0 ? row % channels : row / (channels / groups); }
+};
+
+/// Mean of each group, and the sum of squared distances from it.
+template <class T>
+void norm_moments(const NormGeometry& geometry, const T* x, double* mean, double* squares);
+
+/// out = (x - mean)·scale + shift, with one mean, scale and shift a row.
+template <class T>
+void norm_affine(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
+                 const double* shift, T* out);
+
+/// Of each row: the sum of g, and the sum of g·(x - mean).
+template <class T>
+void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
+                        double* sum_gx);
+
+/// out = g·scale + (x - mean)·slope + shift, with one of each a row.
+template <class T>
+void norm_gradient(const NormGeometry& geometry, const T* g, const T* x, const double* mean, const double* scale,
+                   const double* slope, const double* shift, T* out);
+
+}  // namespace duet::kernels

@@ -1,0 +1,74 @@
+// Pooling in one to three dimensions. x is (N, C, S...) or, unbatched, (C, S...), with one S per pooled dimension.
+#pragma once
+
+#include <duet/core/options.hpp>
+#include <duet/core/tensor.hpp>
+
+namespace duet {
+
+/// Windows of a max pool along N dimensions.
+template <int N>
+struct MaxPoolOptions {
+  Extent<N> kernel_size = 1;
+  Extent<N> stride = 0;    ///< 0: the kernel's size
+  Extent<N> padding = 0;   ///< on both sides; never the maximum. At most half of the window
+  Extent<N> dilation = 1;  ///< step between the elements of a window
+  bool ceil_mode = false;  ///< also take a last window that reaches over the end
+  void fields(FieldVisitor& visitor) {
+    visitor.field("kernel_size", kernel_size);
+    visitor.field("stride", stride);
+    visitor.field("padding", padding);
+    visitor.field("dilation", dilation);
+    visitor.field("ceil_mode", ceil_mode);
+  }
+};
+
+/// What a pooling op and its derivatives share: sizes of both sides, and the windows that join them. Along each axis,
+/// tap k of the window of output s lies at input index s·stride - padding + k·dilation, if that is inside.
+class PoolGeometry {
+ public:
+  PoolGeometry() {}  // user-provided, so that a list in braces can only mean the options
+  Shape large, small, kernel, stride, padding, dilation;
+  void fields(FieldVisitor& visitor) {
+    visitor.field("large", large);
+    visitor.field("small", small);
+    visitor.field("kernel", kernel);
+    visitor.field("stride", stride);
+    visitor.field("padding", padding);
+    visitor.field("dilation", dilation);
+  }
+};
+
+/// The geometry of a max pool of x. Throws what the op throws.
+template <int N>
+PoolGeometry max_pool_geometry(const char* op, const Shape& x, const MaxPoolOptions<N>& options);
+
+/// Maxima, and where each lies: the row-major index in its plane (i64), the first of equal ones.
+struct MaxPoolResult {
+  Tensor y, indices;
+};
+
+/// The maximum of each window; NaN if one is in it. ShapeError for another rank or no output, ValueError for a kernel,
+/// stride or dilation below 1, a padding that is negative or more than half of the window, or a window that lies in
+/// the padding alone.
+Tensor max_pool1d(const Tensor& x, const MaxPoolOptions<1>& options);
+Tensor max_pool2d(const Tensor& x, const MaxPoolOptions<2>& options);
+Tensor max_pool3d(const Tensor& x, const MaxPoolOptions<3>& options);
+inline Tensor max_pool1d(const Tensor& x, std::int64_t kernel_size) { return max_pool1d(x, {.kernel_size = kernel_size}); }
+inline Tensor max_pool2d(const Tensor& x, std::int64_t kernel_size) { return max_pool2d(x, {.kernel_size = kernel_size}); }
+inline Tensor max_pool3d(const Tensor& x, std::int64_t kernel_size) { return max_pool3d(x, {.kernel_size = kernel_size}); }
+
+/// The same, with the place of each maximum.
+MaxPoolResult max_pool1d_with_indices(const Tensor& x, const MaxPoolOptions<1>& options);
+MaxPoolResult max_pool2d_with_indices(const Tensor& x, const MaxPoolOptions<2>& options);
+MaxPoolResult max_pool3d_with_indices(const Tensor& x, const MaxPoolOptions<3>& options);
+
+/// The pair behind max pooling's derivatives, linear and adjoint to each other. `taps`, in the shape of the small side,
+/// says which element of its window each output stands for: u8, or i64 for windows of more than 256 elements.
+/// Gather reads them from x (..., large); scatter adds g (..., small) into zeros there.
+Tensor max_pool_gather(const Tensor& x, const Tensor& taps, const PoolGeometry& geometry);
+Tensor max_pool_scatter(const Tensor& g, const Tensor& taps, const PoolGeometry& geometry);
+/// Taps as row-major indices in the plane of the large side, i64.
+Tensor max_pool_indices(const Tensor& taps, const PoolGeometry& geometry);
+
+}  // namespace duet

@@ -1,0 +1,89 @@
+// Pooling windows: checks and sizes.
+#include <duet/ops/pool_geometry.hpp>
+
+#include <algorithm>
+
+namespace duet {
+namespace {
+
+constexpr std::int64_t largest = std::int64_t{1} << 31;
+
+void require_range(const char* op, const char* name, const Shape& values, std::int64_t lowest) {
+  for (std::int64_t value : values)
+    if (value < lowest || value > largest)
+      fail<ValueError>(op, "{} must be in [{}, 2^31], got {}", name, lowest, values);
+}
+
+/// Whether some window of the axis has no element inside. Only those that begin in the leading padding can.
+bool has_empty_window(std::int64_t size, std::int64_t count, std::int64_t kernel, std::int64_t stride,
+                      std::int64_t padding, std::int64_t dilation) {
+  for (std::int64_t s = 0; s < count && s * stride < padding; ++s) {
+    const std::int64_t start = s * stride - padding;
+    const std::int64_t tap = (-start + dilation - 1) / dilation;
+    if (tap >= kernel || start + tap * dilation >= size) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& windows) {
+  const int rank = windows.kernel.rank();
+  if (x.rank() != rank + 1 && x.rank() != rank + 2)
+    fail<ShapeError>(op, "x needs {} dimensions, or {} unbatched, got {}", rank + 2, rank + 1, x);
+  require_range(op, "kernel_size", windows.kernel, 1);
+  require_range(op, "padding", windows.padding, 0);
+  require_range(op, "dilation", windows.dilation, 1);
+  PoolGeometry geometry;
+  geometry.kernel = windows.kernel;
+  geometry.stride = windows.stride == Shape::filled(rank, 0) ? windows.kernel : windows.stride;
+  geometry.padding = windows.padding;
+  geometry.dilation = windows.dilation;
+  require_range(op, "stride", geometry.stride, 1);
+  std::int64_t taps = 1;
+  for (std::int64_t size : windows.kernel) taps = checked_mul(op, taps, size);
+  if (taps > largest) fail<ValueError>(op, "a window of kernel_size {} has more than 2^31 elements", windows.kernel);
+  for (int i = 0; i < rank; ++i) {
+    const std::int64_t size = x[x.rank() - rank + i], kernel = geometry.kernel[i], stride = geometry.stride[i];
+    const std::int64_t padding = geometry.padding[i], dilation = geometry.dilation[i];
+    const std::int64_t window = dilation * (kernel - 1) + 1;
+    if (padding > window / 2)
+      fail<ValueError>(op, "padding {} is more than half of the window, which spans {} elements", padding, window);
+    const std::int64_t room = size + 2 * padding - window;
+    if (size < 1 || (room < 0 && !(windows.ceil_mode && room + stride - 1 >= 0)))
+      fail<ShapeError>(op, "a window of {} elements does not fit size {} with padding {}: x {}", window, size, padding, x);
+    std::int64_t count = (room + (windows.ceil_mode ? stride - 1 : 0)) / stride + 1;
+    // A last window must begin inside x or its leading padding.
+    if (windows.ceil_mode && (count - 1) * stride >= size + padding) --count;
+    if (has_empty_window(size, count, kernel, stride, padding, dilation))
+      fail<ValueError>(op, "a window lies in the padding alone: size {}, kernel_size {}, padding {}, dilation {}", size,
+                       kernel, padding, dilation);
+    geometry.large.push_back(size);
+    geometry.small.push_back(count);
+  }
+  return geometry;
+}
+
+Shape with_trailing(Shape x, const Shape& sizes) {
+  for (int i = 0; i < sizes.rank(); ++i) x[x.rank() - sizes.rank() + i] = sizes[i];
+  return x;
+}
+
+void require_trailing(const ShapeCall& call, int i, const Shape& sizes) {
+  const Shape& shape = call[i].shape;
+  if (shape.rank() < sizes.rank() || with_trailing(shape, sizes) != shape)
+    fail<ShapeError>(call.name(), "{} must end in {}, got {}", input_name(call.op, i), sizes, shape);
+}
+
+kernels::PoolPlanes pool_planes(const PoolGeometry& geometry, const Shape& x) {
+  kernels::PoolPlanes planes;
+  const int rank = geometry.large.rank();
+  planes.count = 1;
+  for (int i = 0; i < x.rank() - rank; ++i) planes.count *= x[i];
+  for (int i = 0; i < rank; ++i)
+    planes.axis[max_conv_rank - rank + i] = {geometry.large[i],  geometry.small[i],   geometry.kernel[i],
+                                             geometry.stride[i], geometry.padding[i], geometry.dilation[i]};
+  return planes;
+}
+
+}  // namespace duet
