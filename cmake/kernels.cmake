@@ -1,7 +1,5 @@
 # The files of ops/kernels/arch, each compiled once for every instruction set; one table of function pointers
 # per set is chosen at start. Always optimised, never with LTO or unity builds (see ops/kernels/arch/prelude.hpp).
-find_path(DUET_XSIMD_INCLUDE xsimd/xsimd.hpp REQUIRED)
-
 file(GLOB duet_arch_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/kernels/arch/*.cpp)
 
 function(duet_add_arch name)
@@ -14,8 +12,9 @@ function(duet_add_arch name)
   target_include_directories(duet_arch_${name} SYSTEM PRIVATE ${DUET_XSIMD_INCLUDE})
   string(TOUPPER ${name} upper)
   target_compile_definitions(duet_arch_${name} PRIVATE DUET_ARCH_${upper})
-  # -Wno-psabi: gcc remarks on the ABI of vectors passed to inlined functions.
-  target_compile_options(duet_arch_${name} PRIVATE -O3 -Wno-psabi ${ARGN})
+  # -Wno-psabi: gcc remarks on the ABI of vectors passed to inlined functions. -Wno-maybe-uninitialized: gcc 12 finds
+  # that of its own avx512 intrinsics.
+  target_compile_options(duet_arch_${name} PRIVATE -O3 -Wno-psabi -Wno-maybe-uninitialized ${ARGN})
   set_target_properties(duet_arch_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
     INTERPROCEDURAL_OPTIMIZATION OFF UNITY_BUILD OFF)
   target_sources(duet PRIVATE $<TARGET_OBJECTS:duet_arch_${name}>)

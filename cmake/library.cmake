@@ -1,11 +1,4 @@
 # The library duet::duet: every .cpp in core, ops, autograd and nn. A new file needs no edit here.
-find_package(fmt REQUIRED)
-find_package(Threads REQUIRED)
-find_package(BLAS REQUIRED)
-find_package(PNG REQUIRED)
-find_package(ZLIB REQUIRED)
-find_package(nlohmann_json REQUIRED)
-
 file(GLOB duet_sources CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/core/*.cpp ${PROJECT_SOURCE_DIR}/ops/*.cpp ${PROJECT_SOURCE_DIR}/ops/kernels/*.cpp
   ${PROJECT_SOURCE_DIR}/autograd/*.cpp ${PROJECT_SOURCE_DIR}/nn/*.cpp ${PROJECT_SOURCE_DIR}/nn/*/*.cpp)
@@ -17,7 +10,14 @@ file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include)
 file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/duet SYMBOLIC)
 target_include_directories(duet PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_compile_features(duet PUBLIC cxx_std_20)
-target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> fmt::fmt BLAS::BLAS PNG::PNG ZLIB::ZLIB
-  nlohmann_json::nlohmann_json Threads::Threads)
+target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
+  fmt::fmt BLAS::BLAS PNG::PNG ZLIB::ZLIB Threads::Threads)
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
-  SOVERSION ${PROJECT_VERSION_MAJOR})
+  SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+
+# A shared library shows what belongs to namespace duet and nothing of the libraries inside it, which the host
+# program may use in other versions. Sanitizers bring symbols of their own.
+if(BUILD_SHARED_LIBS AND NOT DUET_SANITIZE AND NOT APPLE AND NOT WIN32)
+  target_link_options(duet PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
+  set_property(TARGET duet APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+endif()

@@ -1,4 +1,5 @@
-# What can be switched, and the language level. Nothing here leaks into a project that adds Duet as a subfolder.
+# What can be switched, and the language level. Nothing here leaks into a project that adds Duet as a subfolder:
+# there the parent's BUILD_SHARED_LIBS and build type hold.
 option(DUET_BUILD_TESTS "Build Duet's tests" ${PROJECT_IS_TOP_LEVEL})
 option(DUET_BUILD_EXAMPLES "Build Duet's example programs" ${PROJECT_IS_TOP_LEVEL})
 option(DUET_BUILD_BENCH "Build Duet's benchmarks" ${PROJECT_IS_TOP_LEVEL})
@@ -6,10 +7,11 @@ option(DUET_INSTALL "Generate the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(DUET_WERROR "Treat Duet's own warnings as errors" OFF)
 set(DUET_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined or thread")
 
-if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
-endif()
 if(PROJECT_IS_TOP_LEVEL)
+  option(BUILD_SHARED_LIBS "Build Duet as a shared library" ON)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+  endif()
   set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
   find_program(DUET_CCACHE ccache)
   if(DUET_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

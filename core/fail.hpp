@@ -1,5 +1,5 @@
-// The one way to throw: fail<ShapeError>("conv2d", "x has {} channels", n). Needs fmt: include it from .cpp files
-// only.
+// Internal, because it needs fmt (include it from .cpp files only): the one way to throw,
+// fail<ShapeError>("conv2d", "x has {} channels", n).
 #pragma once
 
 #include <utility>

@@ -1,4 +1,4 @@
-// The name of the op that this thread is computing, for errors that arise far below it (out of memory).
+// The name of the op that this thread is computing, for errors that arise far below it (out of memory). Internal.
 #pragma once
 
 namespace duet {

@@ -1,4 +1,5 @@
-// Raw access for kernels and ops: no tape, no version checks. What an op's forward may use; what a user may not.
+// Raw access for kernels and ops, the library's and a user's own: no tape, no version checks. Internal: a program
+// that only uses ops has no need of it.
 #pragma once
 
 #include <duet/core/tensor.hpp>

@@ -1,0 +1,185 @@
+// Module: what every layer and model derives from. Declaring a member with {this, "name", …} registers it:
+//
+//     struct Block : duet::nn::Module {
+//       duet::nn::Conv2d conv{this, "conv", 1, 16, 3, {.padding = 1}};
+//       Tensor forward(const Tensor& x) { return relu(conv(x)); }
+//     };
+//
+// Without a parent the same constructors make a module that stands alone. Modules are not copied; a member's names
+// are fixed when it is declared.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <duet/core/safetensors.hpp>
+#include <duet/core/scope.hpp>
+#include <duet/core/tensor.hpp>
+
+namespace duet::nn {
+
+class Module;
+
+/// A trained tensor of a module: a leaf that requires a gradient. Without a value it is absent (a layer without
+/// bias) and is not listed. Assigning another leaf shares that one (tied weights).
+class Parameter : public Tensor {
+ public:
+  /// Registers itself at `owner`. ValueError for a name that is taken, empty or holds a dot; DtypeError for integers.
+  Parameter(Module* owner, const std::string& name, const Tensor& value = {});
+  /// Only its module moves a parameter. The handle stays behind too: nothing is lost by moving one by hand.
+  Parameter(Parameter&& other) noexcept : Tensor(static_cast<const Tensor&>(other)) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter& other) { return *this = static_cast<const Tensor&>(other); }
+  /// AutogradError for a computed tensor.
+  Parameter& operator=(const Tensor& value);
+};
+
+/// A tensor that belongs to a module's state without being trained: running statistics, counters.
+class Buffer : public Tensor {
+ public:
+  Buffer(Module* owner, const std::string& name, const Tensor& value = {});
+  Buffer(Buffer&& other) noexcept : Tensor(static_cast<const Tensor&>(other)) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer& other) { return *this = static_cast<const Tensor&>(other); }
+  Buffer& operator=(const Tensor& value);
+};
+
+struct LoadOptions {
+  bool strict = true;  ///< missing and unexpected names are errors
+};
+
+class Module {
+ public:
+  /// Stands alone.
+  Module() = default;
+  /// Registers itself as `parent`'s child. ValueError for a name that is taken, empty or holds a dot.
+  Module(Module* parent, std::string name);
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+  virtual ~Module();
+
+  /// Calls forward(). While it runs, scope_path() gives this module's path. ValueError where a stand-alone module
+  /// with parameters to train is called inside another module's forward: it is most likely a member whose
+  /// declaration lacks {this, "name"}, and no optimizer would see it. (A module that is meant to stand alone, or a
+  /// frozen one, is not refused: call the former's forward().)
+  Tensor operator()(const Tensor& x) {
+    return call([&] { return forward(x); });
+  }
+  /// What the module computes. A module that takes other arguments declares its own forward, and an operator() that
+  /// passes it through call().
+  virtual Tensor forward(const Tensor& x);
+
+  /// Every distinct parameter, this module's own first, then its children's, in the order of declaration.
+  std::vector<Tensor> parameters() const;
+  /// The same with names: "down.0.conv1.weight". A tensor that stands in two places comes once.
+  NamedTensors named_parameters() const;
+  NamedTensors named_buffers() const;
+  /// The modules directly below.
+  std::vector<Module*> children() const;
+  /// This module ("") and all below, by path.
+  std::vector<std::pair<std::string, Module*>> named_modules();
+  /// How many numbers are trained.
+  std::int64_t parameter_count() const;
+
+  /// Switches between training and evaluation, which batch norm and dropout tell apart, here and below.
+  Module& train(bool on = true);
+  Module& eval() { return train(false); }
+  bool is_training() const { return training_; }
+
+  /// Drops the gradient of every parameter.
+  void zero_grad();
+  /// Whether parameters ask for gradients: off freezes this module.
+  Module& set_requires_grad(bool on);
+  /// Converts every floating parameter, gradient and buffer in place: handles that others hold, such as an
+  /// optimizer, follow. DtypeError unless f32 or f64.
+  Module& to(Dtype dtype);
+
+  /// Parameters and buffers by name. They share memory with the module; clone_tensors() gives a snapshot.
+  NamedTensors state_dict() const;
+  /// Copies values in, converting between f32 and f64. Unless everything fits nothing changes, and one ValueError
+  /// lists each missing, unexpected or mis-shaped name with its shapes.
+  void load_state_dict(const NamedTensors& state, LoadOptions options = {});
+
+  /// The name of the type: "Conv2d".
+  virtual std::string kind() const;
+  /// What kind() leaves open, for summaries: "1, 16, kernel_size=(3, 3)".
+  virtual std::string describe() const { return {}; }
+  /// Names from the root down to here: "down.0.conv1"; empty at the root.
+  std::string path() const;
+
+ protected:
+  /// Moves a module that stands alone, with its members, into a container or out of a function. ValueError for one
+  /// that is registered. Protected, so that a module is not sliced.
+  Module(Module&& other);
+
+  /// Runs `body`, which calls a forward, as operator() does.
+  template <class Body>
+  std::invoke_result_t<Body&> call(Body&& body) {
+    const CallGuard guard(*this);
+    return body();
+  }
+  /// Registers a child that this module keeps on the heap.
+  void register_heap_child(const std::string& name, Module& child);
+
+ private:
+  friend class Parameter;
+  friend class Buffer;
+  struct TensorEntry {
+    std::string name;
+    Tensor* tensor;  // a member of the module that owns the entry
+    bool trained;
+  };
+  struct ChildEntry {
+    Module* module;
+    bool member;  // lies inside its parent, and moves with it
+  };
+  class CallGuard {
+   public:
+    explicit CallGuard(const Module& module);
+    ~CallGuard();
+    CallGuard(const CallGuard&) = delete;
+    CallGuard& operator=(const CallGuard&) = delete;
+
+   private:
+    ScopeGuard scope_;
+    const Module* outer_;
+  };
+
+  static Module& movable(Module& module);
+  void register_tensor(const std::string& name, Tensor* tensor, bool trained);
+  void check_name(const std::string& name) const;
+  void collect(const std::string& prefix, bool trained, bool untrained, NamedTensors& into) const;
+  NamedTensors distinct(bool trained, bool untrained) const;
+
+  Module* parent_ = nullptr;
+  Module* moving_to_ = nullptr;  // the new parent, while the parent's members move one by one
+  std::string name_;
+  bool training_ = true;
+  std::vector<TensorEntry> tensors_;
+  std::vector<ChildEntry> children_;
+};
+
+/// Copies that share nothing with the originals: a snapshot of a state_dict().
+NamedTensors clone_tensors(const NamedTensors& tensors);
+
+/// A second module with the same values: constructed from `arguments`, then given `module`'s parameters, buffers,
+/// dtype and mode. ValueError if the arguments make a module of another form.
+template <class M, class... Arguments>
+std::unique_ptr<M> clone(const M& module, Arguments&&... arguments);
+
+namespace detail {
+void copy_module(const Module& from, Module& to);
+}
+
+template <class M, class... Arguments>
+std::unique_ptr<M> clone(const M& module, Arguments&&... arguments) {
+  static_assert(std::is_base_of_v<Module, M>);
+  auto copy = std::make_unique<M>(std::forward<Arguments>(arguments)...);
+  detail::copy_module(module, *copy);
+  return copy;
+}
+
+}  // namespace duet::nn

@@ -1,0 +1,123 @@
+// Optimizer: what SGD, Adam and the others share. Parameters in groups, one state a parameter, steps that are one
+// threaded pass over all of them, and a state that can be saved.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include <duet/core/callable.hpp>
+#include <duet/core/options.hpp>
+#include <duet/core/safetensors.hpp>
+#include <duet/core/tensor.hpp>
+
+namespace duet::kernels {
+struct UpdateStretch;
+}
+
+namespace duet::optim {
+
+/// Parameters that share options: optim::Adam({{encoder.parameters(), {.lr = 1e-4}}, {head.parameters(), {.lr = 1e-3}}}).
+template <class Options>
+struct ParameterGroup {
+  std::vector<Tensor> parameters;
+  Options options = {};
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// Moves every parameter that has a gradient. ValueError if none has one: backward() did not run, or did not reach
+  /// them.
+  void step();
+  /// Drops every gradient.
+  void zero_grad();
+
+  std::size_t group_count() const { return group_count_; }
+  double lr(std::size_t group = 0) const { return const_cast<Optimizer*>(this)->lr_of(checked(group)); }
+  /// ValueError for a negative or non-finite rate.
+  void set_lr(std::size_t group, double value);
+  /// Sets the rate of every group.
+  void set_lr(double value);
+  /// Momentum, or Adam's first beta; ValueError for an optimizer without such a thing.
+  double momentum(std::size_t group = 0) const;
+  void set_momentum(std::size_t group, double value);
+
+  /// The parameters, groups one after the other.
+  std::vector<Tensor> parameters() const;
+
+  /// Everything that a run needs to go on: options of the groups ("group.0.lr"), steps and moments ("state.3.exp_avg").
+  /// Copies, so that they are a snapshot.
+  NamedTensors state_dict() const;
+  /// Restores what state_dict() gave. Unless all of it fits (ValueError with every misfit) nothing changes.
+  void load_state_dict(const NamedTensors& state);
+
+ protected:
+  /// One parameter and what the optimizer remembers of it.
+  struct Member {
+    Tensor parameter;
+    std::size_t group;
+    std::int64_t steps = 0;
+    std::vector<Tensor> slots = {};  // in the order of slot_names(); undefined where unused
+  };
+
+  explicit Optimizer(const char* name) : name_(name) {}
+  Optimizer(Optimizer&&) = default;
+
+  /// Checks and adds one group. ValueError for a group without parameters, a parameter given twice or not contiguous;
+  /// AutogradError for a computed tensor; DtypeError for integers.
+  void add_group(const std::vector<Tensor>& parameters);
+  /// ValueError unless `ok`, which has to be true of a group's options.
+  void require(bool ok, const char* what, double value) const;
+
+  /// Names of the tensors that may be kept for a parameter.
+  virtual std::span<const char* const> slot_names() const = 0;
+  /// Whether a group's options ask for a slot.
+  virtual bool uses_slot(std::size_t /*group*/, std::size_t /*slot*/) const { return true; }
+  /// What a slot holds before the first step.
+  virtual double initial_value(std::size_t /*group*/) const { return 0; }
+  virtual void visit_options(std::size_t group, FieldVisitor& visitor) = 0;
+  virtual double& lr_of(std::size_t group) = 0;
+  /// Where the group keeps its momentum, or null.
+  virtual double* momentum_of(std::size_t) { return nullptr; }
+  /// Moves these members, whose steps were counted up and whose slots are there.
+  virtual void update(std::span<Member* const> members) = 0;
+
+  /// Calls body(k, is_double, stretch) over all stretches of all members, in parallel; k counts members.
+  static void for_each_stretch(std::span<Member* const> members,
+                               FunctionRef<void(std::size_t, int, const kernels::UpdateStretch&)> body);
+
+ private:
+  std::size_t checked(std::size_t group) const;
+  void prepare(Member& member) const;
+  using Numbers = std::vector<std::pair<std::string, double>>;
+  void write_options(const std::vector<Numbers>& options);
+
+  const char* name_;
+  std::size_t group_count_ = 0;
+  std::vector<Member> members_;
+};
+
+/// An optimizer whose groups have options of one type, which has a field lr.
+template <class Options>
+class GroupedOptimizer : public Optimizer {
+ public:
+  const Options& options(std::size_t group = 0) const { return options_.at(group); }
+
+ protected:
+  GroupedOptimizer(const char* name, const std::vector<ParameterGroup<Options>>& groups) : Optimizer(name) {
+    for (const ParameterGroup<Options>& group : groups) {
+      options_.push_back(group.options);
+      add_group(group.parameters);
+    }
+  }
+  GroupedOptimizer(GroupedOptimizer&&) = default;
+  double& lr_of(std::size_t group) override { return options_[group].lr; }
+  void visit_options(std::size_t group, FieldVisitor& visitor) override { options_[group].fields(visitor); }
+  std::vector<Options> options_;
+};
+
+}  // namespace duet::optim

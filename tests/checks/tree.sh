@@ -1,0 +1,24 @@
+#!/bin/bash
+# The tree as a whole: no file longer than a head holds, no path of one particular machine, no tabs or CRLF.
+. "$(dirname "$0")/common.sh"
+longest=500
+
+while read -r file; do
+  case $file in
+    *.cpp | *.hpp | *.cmake | *.sh | *.py | *CMakeLists.txt)
+      lines=$(wc -l <"$file")
+      [ "$lines" -le $longest ] || complain "$file has $lines lines, at most $longest"
+      ;;
+  esac
+  case $file in
+    LICENSE | *.png | *.safetensors | *.npy | *.npz | *.tif | *.bin | tests/checks/tree.sh) continue ;;
+  esac
+  found=$(grep -nIE '(^|[^A-Za-z0-9_.])/(home|work|root|Users|mnt)/[A-Za-z0-9_]|\.\./shared' "$file" || true)
+  [ -z "$found" ] || complain "$file names a path of one machine: $found"
+  case $file in
+    *.cpp | *.hpp | *.cmake | *CMakeLists.txt | *.sh)
+      ! grep -qP '\t|\r' "$file" || complain "$file has tabs or carriage returns"
+      ;;
+  esac
+done < <(all_files)
+finish "tree: every file fits in a head and names no machine"
