@@ -1,63 +1,19 @@
-// The convolution triple, in its plainest form: whole rows are scaled and added, or multiplied and summed.
+// The convolution triple: which reading each op is, and which path computes it.
 #include <duet/ops/kernels/conv.hpp>
 
 #include <algorithm>
 
-#include <duet/core/parallel.hpp>
 #include <duet/ops/kernels/conv_paths.hpp>
+#include <duet/ops/kernels/conv_table.hpp>
 
 namespace duet::kernels {
 namespace {
 
-/// The small indices s in [begin, end) for which tap t falls inside the large side, and its index for s = 0.
-struct Span {
-  std::int64_t begin, end, offset;
-};
-
-Span span_of(const ConvAxis& a, std::int64_t tap) {
-  const std::int64_t offset = tap * a.dilation - a.padding;
-  const std::int64_t begin = offset >= 0 ? 0 : (-offset + a.stride - 1) / a.stride;
-  const std::int64_t room = a.large - 1 - offset;
-  const std::int64_t end = room < 0 ? 0 : std::min(a.small, room / a.stride + 1);
-  return {begin, std::max(begin, end), offset};
+/// How full vectors of channels are: `channels` over the lanes of the vectors that hold them.
+double fill_of_lanes(Index channels, int vector) {
+  const Index lanes = (channels + vector - 1) / vector * vector;
+  return static_cast<double>(channels) / static_cast<double>(lanes);
 }
-
-/// The geometry brought to three axes, with its element counts.
-struct Sizes {
-  ConvAxis axis[max_conv_rank];
-  std::int64_t large = 1, small = 1, taps = 1, large_per_group, small_per_group;
-
-  explicit Sizes(const ConvGeometry& g)
-      : large_per_group(g.large_channels / g.groups), small_per_group(g.small_channels / g.groups) {
-    for (int i = 0; i < g.rank; ++i) axis[max_conv_rank - g.rank + i] = g.axis[i];
-    for (const ConvAxis& a : axis) {
-      large *= a.large;
-      small *= a.small;
-      taps *= a.kernel;
-    }
-  }
-
-  /// Calls row(tap, small row, large row, count) for every row of pixels that a tap joins; rows are offsets of
-  /// their first elements within a plane.
-  template <class F>
-  void each_row(F&& row) const {
-    std::int64_t tap = 0;
-    for (std::int64_t i = 0; i < axis[0].kernel; ++i)
-      for (std::int64_t j = 0; j < axis[1].kernel; ++j)
-        for (std::int64_t k = 0; k < axis[2].kernel; ++k, ++tap) {
-          const Span a = span_of(axis[0], i), b = span_of(axis[1], j), c = span_of(axis[2], k);
-          if (c.begin >= c.end) continue;
-          for (std::int64_t p = a.begin; p < a.end; ++p)
-            for (std::int64_t q = b.begin; q < b.end; ++q) {
-              const std::int64_t small_row = (p * axis[1].small + q) * axis[2].small + c.begin;
-              const std::int64_t large_row =
-                  ((p * axis[0].stride + a.offset) * axis[1].large + q * axis[1].stride + b.offset) * axis[2].large +
-                  c.begin * axis[2].stride + c.offset;
-              row(tap, small_row, large_row, c.end - c.begin);
-            }
-        }
-  }
-};
 
 template <class T>
 void fill_bias(const ConvReading& r, const T* bias, T* out) {
@@ -66,11 +22,27 @@ void fill_bias(const ConvReading& r, const T* bias, T* out) {
     std::fill_n(out + plane * r.out_plane, r.out_plane, bias ? bias[plane % channels] : T(0));
 }
 
+/// Vectors of channels run at nearly the machine's peak, but each sum has to be turned into its plane, which costs
+/// as much as some twenty products. Vectors of pixels need no turning, but long rows, and reload pixels for every
+/// four channels.
+template <class T>
+bool prefers_rows(const ConvReading& r) {
+  const int vector = conv_kernels<T>().lanes;
+  const double row = static_cast<double>(r.axis[2].positions);
+  const double products = static_cast<double>(r.source_channels * r.taps) / static_cast<double>(r.phases());
+  const double by_channels = (products + 20) / fill_of_lanes(r.out_channels, vector);
+  const double by_rows = (1.4 * products + 4) / fill_of_lanes(r.axis[2].positions, vector) * (row < vector ? 2.0 : 1.0);
+  return by_rows < by_channels;
+}
+
 template <class T>
 void compute(const ConvReading& r, const T* source, const T* weight, const T* bias, T* out) {
   if (r.batch * r.groups * r.out_channels * r.out_plane == 0) return;
   if (r.source_channels * r.source_plane == 0) return fill_bias(r, bias, out);
-  conv_by_channels(r, source, weight, bias, out);
+  if (prefers_rows<T>(r))
+    conv_by_rows(r, source, weight, bias, out);
+  else
+    conv_by_channels(r, source, weight, bias, out);
 }
 
 }  // namespace
@@ -85,31 +57,24 @@ void conv_transpose(const ConvGeometry& geometry, std::int64_t batch, const T* y
   compute(read_large(geometry, batch), y, w, bias, x);
 }
 
+/// Either side's channels may lie in vectors: those that fill them better. Few on both sides: rows of pixels.
 template <class T>
 void conv_weight(const ConvGeometry& geometry, std::int64_t batch, const T* x, const T* y, T* w) {
-  const Sizes s(geometry);
-  const std::int64_t step = s.axis[2].stride;
-  parallel_for(geometry.small_channels * s.large_per_group, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t pair = begin; pair < end; ++pair) {
-      const std::int64_t k = pair / s.large_per_group;
-      const std::int64_t c = k / s.small_per_group * s.large_per_group + pair % s.large_per_group;
-      T* to = w + pair * s.taps;
-      std::fill(to, to + s.taps, T(0));
-      for (std::int64_t n = 0; n < batch; ++n) {
-        const T* small = y + (n * geometry.small_channels + k) * s.small;
-        const T* large = x + (n * geometry.large_channels + c) * s.large;
-        s.each_row([&](std::int64_t tap, std::int64_t small_row, std::int64_t large_row, std::int64_t count) {
-          const T *a = small + small_row, *b = large + large_row;
-          T sums[8] = {};
-          std::int64_t i = 0;
-          for (; i + 8 <= count; i += 8)
-            for (int lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[(i + lane) * step];
-          for (; i < count; ++i) sums[0] += a[i] * b[i * step];
-          to[tap] += ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
-        });
-      }
-    }
-  });
+  const std::int64_t count = geometry.weight_shape().numel();
+  const std::int64_t large = geometry.large_channels / geometry.groups, small = geometry.small_channels / geometry.groups;
+  if (count == 0) return;
+  if (geometry.large_shape(batch).numel() == 0 || geometry.small_shape(batch).numel() == 0) {
+    std::fill_n(w, count, T(0));
+    return;
+  }
+  const int vector = conv_kernels<T>().lanes;
+  const double by_small = fill_of_lanes(small, vector), by_large = 0.8 * fill_of_lanes(large, vector);
+  if (std::max(by_small, by_large) <= 0.35)
+    weight_by_rows(read_small(geometry, batch), x, y, w);
+  else if (by_small >= by_large)
+    weight_by_channels(read_small(geometry, batch), x, y, w);
+  else
+    weight_by_channels(read_large(geometry, batch), y, x, w);
 }
 
 #define DUET_INSTANTIATE(T)                                                                                      \

@@ -53,11 +53,13 @@ struct LanePack {
 };
 
 /// to[lane * lane_stride + i * phases + f] = sums[f][i * sums_stride + lane] + bias[lane], for i * phases + f < count.
+/// With one phase, `row` may list where the sums of each i stand, in elements, instead of i * sums_stride.
 template <class T>
 struct LaneUnpack {
-  const T* const* sums;  ///< [phases]
+  const T* const* sums;     ///< [phases]
   std::int64_t phases, sums_stride;
-  const T* bias;         ///< or null
+  const std::int32_t* row;  ///< or null
+  const T* bias;            ///< or null
   T* to;
   std::int64_t lane_stride, count;
   int lanes;

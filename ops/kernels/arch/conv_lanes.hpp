@@ -103,13 +103,18 @@ void pack(const LanePack<T>& p) {
 }
 
 template <class T>
+inline const T* sums_at(const LaneUnpack<T>& p, std::int64_t phase, std::int64_t i) {
+  return p.sums[phase] + (p.row ? p.row[i] : i * p.sums_stride);
+}
+
+template <class T>
 void unpack_scalar(const LaneUnpack<T>& p, std::int64_t begin, int first_lane, int last_lane) {
   for (int lane = first_lane; lane < last_lane; ++lane) {
     const T bias = p.bias ? p.bias[lane] : T(0);
     T* to = p.to + lane * p.lane_stride;
     for (std::int64_t f = 0; f < p.phases; ++f)
       for (std::int64_t i = begin; i * p.phases + f < p.count; ++i)
-        to[i * p.phases + f] = p.sums[f][i * p.sums_stride + lane] + bias;
+        to[i * p.phases + f] = sums_at(p, f, i)[lane] + bias;
   }
 }
 
@@ -117,8 +122,12 @@ void unpack_scalar(const LaneUnpack<T>& p, std::int64_t begin, int first_lane, i
 template <class T>
 inline __attribute__((always_inline)) void load_square(const LaneUnpack<T>& p, std::int64_t phase, std::int64_t i,
                                                        int lane, const Batch<T>& bias, Batch<T> (&rows)[lanes<T>]) {
-  const T* from = p.sums[phase] + i * p.sums_stride + lane;
-  for (int r = 0; r < lanes<T>; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.sums_stride) + bias;
+  if (p.row) {
+    for (int r = 0; r < lanes<T>; ++r) rows[r] = Batch<T>::load_unaligned(sums_at(p, phase, i + r) + lane) + bias;
+  } else {
+    const T* from = p.sums[phase] + i * p.sums_stride + lane;
+    for (int r = 0; r < lanes<T>; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.sums_stride) + bias;
+  }
   transpose<T>(rows);
 }
 

@@ -1,0 +1,284 @@
+// Convolution in either direction with the pixels of a row side by side in vectors: for so few output channels that
+// vectors of channels would be mostly empty, or so few products per output that turning sums into planes would cost
+// more than the sums. Depthwise convolution is the extreme of both.
+#include <algorithm>
+#include <cstdint>
+
+#include <duet/core/allocator.hpp>
+#include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/conv_channels.hpp>
+#include <duet/ops/kernels/conv_paths.hpp>
+
+namespace duet::kernels {
+namespace {
+
+constexpr Index least_pixels = 256, most_pixels = 16384, wanted_items = 16;
+constexpr Index item_products = 1 << 16;  // work below this is not worth an item of its own
+
+template <class T>
+class RowConv {
+ public:
+  RowConv(const ConvReading& reading, const T* source, const T* weight, const T* bias, T* out)
+      : r_(reading),
+        k_(conv_kernels<T>()),
+        source_(source),
+        bias_(bias),
+        out_(out),
+        chunks_(divide_up(reading.out_channels, 4)),
+        direct_(reads_directly(reading)),
+        blocking_(choose_blocking(reading, least_pixels, most_pixels, divide_up(wanted_items, reading.groups), sizeof(T))),
+        tile_(reading, blocking_.box, 1, true, sizeof(T)) {
+    blocking_.image_blocks = reading.batch;
+    blocking_.images = 1;
+    if (direct_) join_rows();
+    list_offsets();
+    arrange_weights(weight);
+  }
+
+  void run() {
+    const Index items = r_.groups * blocking_.blocks();
+    const Index products = blocking_.positions() * r_.taps * r_.source_channels * r_.out_channels;
+    parallel_for(items, std::max<Index>(1, std::min(item_products / products, items / wanted_items)),
+                 [&](Index begin, Index end) {
+                   const Index tile = direct_ ? 0 : tile_.size(r_.source_channels);
+                   const Index rows = r_.axis[2].period == 1 ? 0 : 4 * r_.axis[2].phases * blocking_.box[2];
+                   const Scratch scratch((tile + rows) * static_cast<Index>(sizeof(T)));
+                   for (Index i = begin; i < end; ++i)
+                     compute(i % r_.groups, i / r_.groups, scratch.as<T>(), scratch.as<T>() + tile);
+                 });
+  }
+
+ private:
+  /// Whether every tap of every position meets the source, in neighbouring elements: then nothing need be copied.
+  static bool reads_directly(const ConvReading& r) {
+    if (r.source_channels * r.source_plane >= INT32_MAX) return false;
+    for (int a = 0; a < max_conv_rank; ++a) {
+      const auto [low, high] = std::minmax_element(r.axis[a].delta.begin(), r.axis[a].delta.end());
+      if (*low < 0 || (r.axis[a].positions - 1) * r.axis[a].step + *high >= r.axis[a].source) return false;
+    }
+    return r.axis[2].step == 1;
+  }
+
+  /// A direct 1x1 reading of whole planes has no rows: one long run is as good.
+  void join_rows() {
+    const bool plain = r_.taps == 1 && r_.source_plane == r_.positions && r_.out_plane == r_.positions;
+    joined_ = plain && blocking_.box[2] == r_.axis[2].positions;
+  }
+
+  void list_offsets() {
+    const Index row = r_.axis[2].source, depth = row * r_.axis[1].source;
+    for (Index f = 0; f < r_.phases(); ++f) {
+      first_term_.push_back(static_cast<Index>(offset_.size()));
+      for (Index c = 0; c < r_.source_channels; ++c)
+        for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
+          const Index t = r_.order[i];
+          const Index direct = r_.axis[0].delta[r_.tap_along(t, 0)] * depth + r_.axis[1].delta[r_.tap_along(t, 1)] * row +
+                               r_.axis[2].delta[r_.tap_along(t, 2)] + c * r_.source_plane;
+          offset_.push_back(static_cast<std::int32_t>(direct_ ? direct : c * tile_.channel_stride() + tile_.tap_offset(t)));
+        }
+    }
+    first_term_.push_back(static_cast<Index>(offset_.size()));
+  }
+
+  Slice chunk(Index i) const { return slice(r_.out_channels, chunks_, i); }
+
+  /// Weights as [group][chunk of outputs][phase][channel, tap][output of the chunk].
+  void arrange_weights(const T* weight) {
+    weights_.resize(static_cast<std::size_t>(r_.groups * r_.out_channels) * offset_.size());
+    T* to = weights_.data();
+    for (Index g = 0; g < r_.groups; ++g)
+      for (Index i = 0; i < chunks_; ++i) {
+        const Slice outputs = chunk(i);
+        for (Index f = 0; f < r_.phases(); ++f)
+          for (Index c = 0; c < r_.source_channels; ++c)
+            for (Index t = r_.first[f]; t < r_.first[f + 1]; ++t)
+              for (Index o = outputs.begin; o < outputs.end; ++o)
+                *to++ = weight[g * r_.weight_group + o * r_.weight_out + c * r_.weight_source + r_.order[t]];
+      }
+  }
+
+  void compute(Index group, Index block_index, T* tile, T* rows) const {
+    const Block block = block_at(r_, blocking_, block_index);
+    const Index plane = (block.image * r_.groups + group) * r_.source_channels * r_.source_plane;
+    if (!direct_) tile_.fill(tile, source_ + plane, 0, 1, r_.source_channels, block.start, block.box);
+    for (Index i = 0; i < chunks_; ++i)
+      for (Index f = 0; f < r_.phases(); f += r_.axis[2].phases) {
+        const Index fh = f / r_.axis[2].phases % r_.axis[1].phases, fd = f / r_.axis[2].phases / r_.axis[1].phases;
+        for (Index d = 0; d < block.box[0]; ++d) compute_rows(group, i, f, fd, fh, block, d, source_ + plane, tile, rows);
+      }
+  }
+
+  /// All rows of one depth and of one phase of depth and height.
+  void compute_rows(Index group, Index chunk_index, Index f, Index fd, Index fh, const Block& block, Index d,
+                    const T* source, const T* tile, T* rows) const {
+    const AxisReading &ad = r_.axis[0], &ah = r_.axis[1], &aw = r_.axis[2];
+    const Slice outputs = chunk(chunk_index);
+    const Index od = (block.start[0] + d) * ad.period + fd, oh = block.start[1] * ah.period + fh;
+    if (od >= ad.out || oh >= ah.out) return;
+    const Index channel = group * r_.out_channels + outputs.begin, ow = block.start[2] * aw.period;
+    const Index count = std::min(block.box[1], divide_up(ah.out - oh, ah.period));
+    RowProduct<T> task{};
+    task.outputs = static_cast<int>(outputs.size());
+    task.bias = bias_ ? bias_ + channel : nullptr;
+    task.may_overread = !direct_;
+    if (direct_) {
+      task.source = source + ((block.start[0] + d) * ad.step * ah.source + block.start[1] * ah.step) * aw.source + block.start[2];
+      task.source_row = ah.step * aw.source;
+    } else {
+      task.source = tile + tile_.position_offset(0, d);
+      task.source_row = tile_.position_offset(1, 1);
+    }
+    T* to = out_ + (block.image * r_.groups * r_.out_channels + channel) * r_.out_plane + (od * ah.out + oh) * aw.out + ow;
+    const auto set_phase = [&](Index phase) {
+      task.offset = offset_.data() + first_term_[phase];
+      task.terms = first_term_[phase + 1] - first_term_[phase];
+      task.weights = weights_.data() + (group * r_.out_channels + outputs.begin) * static_cast<Index>(offset_.size()) +
+                     first_term_[phase] * outputs.size();
+    };
+    if (aw.period == 1) {
+      set_phase(f);
+      task.to = to;
+      task.to_output = r_.out_plane;
+      task.to_row = ah.period * aw.out;
+      task.rows = joined_ ? 1 : count;
+      task.count = joined_ ? count * block.box[2] : block.box[2];
+      k_.rows(task);
+      return;
+    }
+    // The phases of a row one after the other, then interleaved.
+    const T* first_row = task.source;
+    const Index stretch = blocking_.box[2], out_count = std::min(block.box[2] * aw.period, aw.out - ow);
+    for (Index h = 0; h < count; ++h) {
+      for (Index fw = 0; fw < aw.phases; ++fw) {
+        set_phase(f + fw);
+        task.source = first_row + h * task.source_row;
+        task.to = rows + fw * stretch;
+        task.to_output = aw.phases * stretch;
+        task.rows = 1;
+        task.count = block.box[2];
+        k_.rows(task);
+      }
+      for (Index o = 0; o < outputs.size(); ++o) {
+        T* row = to + o * r_.out_plane + h * ah.period * aw.out;
+        const T* from = rows + o * aw.phases * stretch;
+        if (aw.period == 2) {
+          const T* odd = from + (aw.phases - 1) * stretch;
+          Index i = 0;
+          for (; 2 * i + 1 < out_count; ++i) {
+            row[2 * i] = from[i];
+            row[2 * i + 1] = odd[i];
+          }
+          if (2 * i < out_count) row[2 * i] = from[i];
+        } else {
+          for (Index fw = 0; fw < aw.phases; ++fw)
+            for (Index i = 0; i * aw.period + fw < out_count; ++i) row[i * aw.period + fw] = from[fw * stretch + i];
+        }
+      }
+    }
+  }
+
+  const ConvReading& r_;
+  const ConvKernels<T>& k_;
+  const T* source_;
+  const T* bias_;
+  T* out_;
+  Index chunks_;
+  bool direct_, joined_ = false;
+  Blocking blocking_;
+  SourceTile tile_;
+  std::vector<std::int32_t> offset_;
+  std::vector<Index> first_term_;
+  std::vector<T> weights_;
+};
+
+/// Weight gradients of a few channels by a few: dot products of rows.
+template <class T>
+class RowWeight {
+ public:
+  RowWeight(const ConvReading& reading, const T* source, const T* out, T* weight)
+      : r_(reading),
+        k_(conv_kernels<T>()),
+        source_(source),
+        out_(out),
+        weight_(weight),
+        blocking_(choose_blocking(reading, least_pixels, most_pixels, 1, sizeof(T))),
+        tile_(reading, blocking_.box, 1, true, sizeof(T)) {
+    blocking_.image_blocks = reading.batch;
+    blocking_.images = 1;
+    for (Index c = 0; c < r_.source_channels; ++c)
+      for (Index t = 0; t < r_.taps; ++t)
+        offset_.push_back(static_cast<std::int32_t>(c * tile_.channel_stride() + tile_.tap_offset(t)));
+  }
+
+  void run() {
+    const Index splits = std::min(blocking_.blocks(), divide_up(wanted_items, r_.groups));
+    const Index terms = static_cast<Index>(offset_.size()), count = r_.groups * r_.out_channels * terms;
+    std::vector<T> partial(static_cast<std::size_t>(splits * count), T(0));
+    parallel_for(splits * r_.groups, 1, [&](Index begin, Index end) {
+      const Scratch tile(tile_.size(r_.source_channels) * static_cast<Index>(sizeof(T)));
+      for (Index i = begin; i < end; ++i) {
+        const Index group = i % r_.groups, split = i / r_.groups;
+        const Slice blocks = slice(blocking_.blocks(), splits, split);
+        T* to = partial.data() + split * count + group * r_.out_channels * terms;
+        for (Index b = blocks.begin; b < blocks.end; ++b) accumulate(group, block_at(r_, blocking_, b), tile.as<T>(), to);
+      }
+    });
+    for (Index i = 0; i < count; ++i) {
+      T sum = partial[i];
+      for (Index split = 1; split < splits; ++split) sum += partial[split * count + i];
+      weight_[i] = sum;
+    }
+  }
+
+ private:
+  void accumulate(Index group, const Block& block, T* tile, T* to) const {
+    const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
+    const Index channels = r_.source_channels, terms = static_cast<Index>(offset_.size());
+    tile_.fill(tile, source_ + (block.image * r_.groups + group) * channels * r_.source_plane, 0, 1, channels, block.start,
+               block.box);
+    for (Index k = 0; k < r_.out_channels; ++k)
+      for (Index d = 0; d < block.box[0]; ++d) {
+        const Index plane = (block.image * r_.groups + group) * r_.out_channels + k;
+        RowDots<T> task{};
+        task.lanes = out_ + plane * r_.out_plane +
+                     ((block.start[0] + d) * ah.out + block.start[1]) * aw.out + block.start[2];
+        task.lanes_row = aw.out;
+        task.source = tile + tile_.position_offset(0, d);
+        task.source_row = tile_.position_offset(1, 1);
+        task.offset = offset_.data();
+        task.terms = terms;
+        task.rows = block.box[1];
+        task.count = block.box[2];
+        task.to = to + k * terms;
+        k_.dots(task);
+      }
+  }
+
+  const ConvReading& r_;
+  const ConvKernels<T>& k_;
+  const T* source_;
+  const T* out_;
+  T* weight_;
+  Blocking blocking_;
+  SourceTile tile_;
+  std::vector<std::int32_t> offset_;
+};
+
+}  // namespace
+
+template <class T>
+void conv_by_rows(const ConvReading& reading, const T* source, const T* weight, const T* bias, T* out) {
+  RowConv<T>(reading, source, weight, bias, out).run();
+}
+
+template <class T>
+void weight_by_rows(const ConvReading& reading, const T* source, const T* out, T* weight) {
+  RowWeight<T>(reading, source, out, weight).run();
+}
+
+template void conv_by_rows<float>(const ConvReading&, const float*, const float*, const float*, float*);
+template void conv_by_rows<double>(const ConvReading&, const double*, const double*, const double*, double*);
+template void weight_by_rows<float>(const ConvReading&, const float*, const float*, float*);
+template void weight_by_rows<double>(const ConvReading&, const double*, const double*, double*);
+
+}  // namespace duet::kernels
