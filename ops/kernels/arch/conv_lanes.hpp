@@ -83,9 +83,25 @@ void pack_scalar(const LanePack<T>& p, std::int64_t begin, std::int64_t end, int
   }
 }
 
+/// Lanes that are neighbours already.
+template <class T>
+void pack_neighbours(const LanePack<T>& p) {
+  constexpr int L = lanes<T>;
+  const int whole = p.lanes / L * L;
+  for (std::int64_t i = 0; i < p.count; ++i) {
+    T* to = p.to + (p.destination ? p.destination[i] : i * p.to_stride);
+    const T* from = p.from + i * p.step;
+    int lane = 0;
+    for (; lane < whole; lane += L) Batch<T>::load_unaligned(from + lane).store_unaligned(to + lane);
+    for (; lane < p.lanes; ++lane) to[lane] = from[lane];
+    for (; lane < p.width; ++lane) to[lane] = T(0);
+  }
+}
+
 template <class T>
 void pack(const LanePack<T>& p) {
   constexpr int L = lanes<T>;
+  if (p.lane_stride == 1) return pack_neighbours(p);
   for (int lane = 0; lane < p.width; lane += L) {
     std::int64_t i = 0;
     if (p.step == 1 && lane + L <= p.lanes) {
