@@ -108,9 +108,15 @@ class BackwardPass {
       fail<AutogradError>(node.name(), "backward runs a second time through a graph whose saved tensors were freed: "
                                        "pass retain_graph = true the first time");
     const std::vector<Observer*> watching(observers().begin(), observers().end());
-    for (Observer* observer : watching) observer->before_vjp(node, cotangents);
-    const Tensors gradients = node.op->vjp(Vjp(node, cotangents, needs));
-    check(node, gradients);
+    Tensors gradients;
+    try {
+      for (Observer* observer : watching) observer->before_vjp(node, cotangents);
+      gradients = node.op->vjp(Vjp(node, cotangents, needs));
+      check(node, gradients);
+    } catch (...) {
+      for (Observer* observer : watching) observer->failed();
+      throw;
+    }
     for (Observer* observer : watching) observer->after_vjp(node, cotangents, gradients);
     cotangents.clear();
     for (std::size_t i = 0; i < node.edges.size(); ++i)

@@ -115,6 +115,8 @@ void SavedTensor::take(std::vector<Tensor>& tensors, std::vector<std::shared_ptr
   if (packed_) packed.push_back(std::move(packed_));
 }
 
+const Storage* SavedTensor::storage() const { return tensor_.defined() ? impl_of(tensor_).storage.get() : nullptr; }
+
 void SavedTensor::release() {
   tensor_ = Tensor();
   packed_.reset();
@@ -277,11 +279,15 @@ Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions&
   Specs specs;
   if (op->shape_rule) specs = op->shape_rule(ShapeCall{*op, input_specs, options});
   const Call call{*op, inputs, options, specs};
-  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->before_op(call);
+  const std::vector<Observer*> watching = thread_observers;
   Tensors outputs;
-  {
+  try {
+    for (Observer* observer : watching) observer->before_op(call);
     const NoGradGuard no_grad;
     outputs = op->forward(call);
+  } catch (...) {
+    for (Observer* observer : watching) observer->failed();
+    throw;
   }
   if (!op->shape_rule)
     for (const Tensor& output : outputs) specs.push_back(spec_of(output));
@@ -294,7 +300,7 @@ Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions&
         if (output.impl() == input.impl() && output.defined()) output = output.detach();
     node = record(op, inputs, options, std::move(input_specs), specs, outputs);
   }
-  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->after_op(call, outputs, node);
+  for (Observer* observer : watching) observer->after_op(call, outputs, node);
   return outputs;
 }
 

@@ -34,6 +34,8 @@ class SavedTensor {
   Tensor unpack(const NodePtr& node, int index) const;
   bool saved() const { return tensor_.defined() || packed_ != nullptr; }
   std::int64_t bytes() const { return bytes_; }
+  /// What it keeps alive; null where a hook packed it away.
+  const Storage* storage() const;
   void release();
   /// Moves out what may hold the last reference to another node.
   void take(std::vector<Tensor>& tensors, std::vector<std::shared_ptr<void>>& packed);
@@ -149,6 +151,8 @@ class Observer {
   /// Around the vjp of a node.
   virtual void before_vjp(Node&, std::span<const Tensor> /*cotangents*/) {}
   virtual void after_vjp(Node&, std::span<const Tensor> /*cotangents*/, std::span<const Tensor> /*gradients*/) {}
+  /// In place of after_op or after_vjp, where what began last threw.
+  virtual void failed() {}
 };
 /// The observers of this thread.
 std::span<Observer* const> observers();
