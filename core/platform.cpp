@@ -91,6 +91,14 @@ void AtomicFile::commit() {
   if (folder.number >= 0) ::fsync(folder.number);
 }
 
+void keep_previous_file(const char* op, const std::string& path, const std::string& previous) {
+  if (!file_exists(path)) return;
+  if (::unlink(previous.c_str()) != 0 && errno != ENOENT) fail_system(op, "replace", previous, errno);
+  if (::link(path.c_str(), previous.c_str()) == 0) return;
+  // A file system without links: a rename keeps the content, under the other name.
+  rename_file(op, path, previous);
+}
+
 void rename_file(const char* op, const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail_system(op, "rename", from, errno);
 }

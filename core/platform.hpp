@@ -47,6 +47,10 @@ class AtomicFile {
   int file_ = -1;
 };
 
+/// Gives the file at `path`, if there is one, the second name `previous`, replacing what had that; `path` stays until it
+/// is replaced itself, so that at every moment one of the two is whole. IoError in the name of `op`.
+void keep_previous_file(const char* op, const std::string& path, const std::string& previous);
+
 /// Renames a file, replacing what has the new name; IoError in the name of `op`.
 void rename_file(const char* op, const std::string& from, const std::string& to);
 

@@ -1,0 +1,29 @@
+// What a weight file says about its model, so that nobody has to remember it: kept as text beside the tensors.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <duet/core/safetensors.hpp>
+
+namespace duet::nn {
+
+/// How a trained model is to be used on images.
+struct ModelDescription {
+  std::vector<std::string> classes;     ///< names, in the order of the outputs
+  std::vector<double> mean, deviation;  ///< of each input channel, pixels counted in [0, 1]: inputs are (x − mean) / deviation
+  double threshold = 0.5;               ///< above which a probability counts as yes
+  Metadata more;                        ///< whatever else belongs to the weights; keys of one's own
+};
+
+/// The description as metadata: `architecture`, `options` (a JSON object of numbers), `classes`, `normalization`,
+/// `threshold`, and what `more` holds. ValueError for a key of `more` that is one of these.
+Metadata to_metadata(const std::string& architecture, const std::vector<std::pair<std::string, std::int64_t>>& options,
+                     const ModelDescription& description);
+
+/// What to_metadata() wrote. IoError, naming `path`, if the file describes no model of `architecture`, or badly: each
+/// of `options` is filled in and must be there, as a whole number, and no other.
+ModelDescription from_metadata(const std::string& path, const Metadata& metadata, const std::string& architecture,
+                               std::vector<std::pair<std::string, std::int64_t>>& options);
+
+}  // namespace duet::nn

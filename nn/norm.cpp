@@ -1,0 +1,145 @@
+// Normalisation layers: parameters, running statistics, and the ops that do the work.
+#include <duet/nn/norm.hpp>
+
+#include <duet/core/factory.hpp>
+#include <duet/core/raw.hpp>
+#include <duet/core/tape.hpp>
+#include <duet/nn/layer.hpp>
+#include <duet/ops/norm.hpp>
+
+namespace duet::nn {
+namespace {
+
+constexpr const char* batch_names[] = {"BatchNorm1d", "BatchNorm2d", "BatchNorm3d"};
+constexpr const char* instance_names[] = {"InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"};
+
+/// (N, C, S…) with `spatial` dimensions S; vectors (N, C) where they are allowed.
+void check_input(const char* layer, const Tensor& x, int spatial, bool vectors, std::int64_t features) {
+  const int rank = x.rank();
+  if (rank != spatial + 2 && !(vectors && rank == 2))
+    fail<ShapeError>(layer, "needs {} dimensions, got {}", spatial + 2, x.shape());
+  if (x.shape()[1] != features)
+    fail<ShapeError>(layer, "normalises {} channels, x has {}: {}", features, x.shape()[1], x.shape());
+}
+
+void assign(Buffer& buffer, const Tensor& value) {
+  const NoGradGuard no_grad;
+  begin_in_place("running_stats", buffer);
+  raw::copy(value, buffer);
+}
+
+}  // namespace
+
+template <int N>
+BatchNorm<N>::BatchNorm(Module* parent, std::string name, std::int64_t features, const Options& given)
+    : Module(parent, std::move(name)),
+      options(given),
+      weight(this, "weight"),
+      bias(this, "bias"),
+      running_mean(this, "running_mean"),
+      running_var(this, "running_var"),
+      num_batches_tracked(this, "num_batches_tracked") {
+  require_at_least(batch_names[N - 1], "the number of features", features, 1);
+  if (options.affine) {
+    weight = ones({features});
+    bias = zeros({features});
+  }
+  if (options.track_running_stats) {
+    running_mean = zeros({features});
+    running_var = ones({features});
+    num_batches_tracked = zeros({}, {.dtype = i64});
+  }
+}
+
+template <int N>
+Tensor BatchNorm<N>::forward(const Tensor& x) {
+  const Tensor& features = options.affine ? static_cast<Tensor&>(weight) : running_mean;
+  check_input(batch_names[N - 1], x, N, N == 1, features.defined() ? features.size(0) : x.size(1));
+  const bool by_batch = is_training() || !options.track_running_stats;
+  const bool tracked = is_training() && options.track_running_stats;
+  double momentum = options.momentum.value_or(0);
+  if (tracked && !options.momentum) momentum = 1 / (num_batches_tracked.item() + 1);
+  const auto result = batch_norm(x, running_mean, running_var, weight, bias,
+                                 {.training = by_batch, .momentum = momentum, .eps = options.eps});
+  if (tracked) {
+    assign(running_mean, result.running_mean);
+    assign(running_var, result.running_var);
+    assign(num_batches_tracked, Tensor::scalar(num_batches_tracked.item() + 1, {.dtype = i64}));
+  }
+  return result.y;
+}
+
+template <int N>
+std::string BatchNorm<N>::kind() const {
+  return batch_names[N - 1];
+}
+
+template <int N>
+std::string BatchNorm<N>::describe() const {
+  const Tensor& features = options.affine ? static_cast<const Tensor&>(weight) : running_mean;
+  return fmt::format("{}eps={}, momentum={}, affine={}, track_running_stats={}",
+                     features.defined() ? fmt::format("{}, ", features.size(0)) : "", options.eps,
+                     options.momentum ? fmt::format("{}", *options.momentum) : "none", options.affine,
+                     options.track_running_stats);
+}
+
+template class BatchNorm<1>;
+template class BatchNorm<2>;
+template class BatchNorm<3>;
+
+template <int N>
+InstanceNorm<N>::InstanceNorm(Module* parent, std::string name, std::int64_t count, const Options& given)
+    : Module(parent, std::move(name)), options(given), features(count), weight(this, "weight"), bias(this, "bias") {
+  require_at_least(instance_names[N - 1], "the number of features", features, 1);
+  if (!options.affine) return;
+  weight = ones({features});
+  bias = zeros({features});
+}
+
+template <int N>
+Tensor InstanceNorm<N>::forward(const Tensor& x) {
+  check_input(instance_names[N - 1], x, N, false, features);
+  return instance_norm(x, weight, bias, {.eps = options.eps});
+}
+
+template <int N>
+std::string InstanceNorm<N>::kind() const {
+  return instance_names[N - 1];
+}
+
+template <int N>
+std::string InstanceNorm<N>::describe() const {
+  return fmt::format("{}, eps={}, affine={}", features, options.eps, options.affine);
+}
+
+template class InstanceNorm<1>;
+template class InstanceNorm<2>;
+template class InstanceNorm<3>;
+
+GroupNorm::GroupNorm(Module* parent, std::string name, std::int64_t group_count, std::int64_t channel_count,
+                     const Options& given)
+    : Module(parent, std::move(name)),
+      options(given),
+      groups(group_count),
+      channels(channel_count),
+      weight(this, "weight"),
+      bias(this, "bias") {
+  require_at_least("GroupNorm", "groups", groups, 1);
+  require_at_least("GroupNorm", "channels", channels, 1);
+  if (channels % groups != 0) fail<ValueError>("GroupNorm", "{} groups do not divide {} channels", groups, channels);
+  if (!options.affine) return;
+  weight = ones({channels});
+  bias = zeros({channels});
+}
+
+Tensor GroupNorm::forward(const Tensor& x) {
+  if (x.rank() < 2 || x.shape()[1] != channels)
+    fail<ShapeError>("GroupNorm", "normalises {} channels, got x {}", channels, x.shape());
+  return group_norm(x, weight, bias, {.num_groups = groups, .eps = options.eps});
+}
+
+std::string GroupNorm::describe() const {
+  return fmt::format("{}, {}, eps={}, affine={}", groups, channels, options.eps, options.affine);
+}
+
+}  // namespace duet::nn

@@ -1,0 +1,95 @@
+// Normalisation and pooling layers: running statistics, modes, refusals. The arithmetic is tested with the ops.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include <duet/core/factory.hpp>
+#include <duet/core/random.hpp>
+#include <duet/nn/norm.hpp>
+#include <duet/nn/pool.hpp>
+
+#include "nn/golden.hpp"
+
+using namespace duet;
+
+namespace {
+
+/// Mean and unbiased variance of channel c of x (N, C, S…).
+std::pair<double, double> channel(const Tensor& x, std::int64_t c) {
+  const auto values = x.to_vector();
+  const std::int64_t channels = x.size(1), plane = x.numel() / x.size(0) / channels;
+  std::vector<double> own;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (static_cast<std::int64_t>(i) / plane % channels == c) own.push_back(values[i]);
+  double mean = 0, variance = 0;
+  for (const double v : own) mean += v / static_cast<double>(own.size());
+  for (const double v : own) variance += (v - mean) * (v - mean) / static_cast<double>(own.size() - 1);
+  return {mean, variance};
+}
+
+}  // namespace
+
+TEST_CASE("batch norm keeps running statistics in training and uses them in evaluation") {
+  manual_seed(8);
+  nn::BatchNorm2d norm{3, {.momentum = 0.2}};
+  norm.to(f64);
+  const Tensor x = randn({4, 3, 5, 5}, {.dtype = f64});
+  const Tensor y = norm(x);
+  CHECK(channel(y, 1).first == doctest::Approx(0).epsilon(1e-9));
+  CHECK(norm.num_batches_tracked.item() == 1);
+  for (std::int64_t c = 0; c < 3; ++c) {
+    CHECK(norm.running_mean.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(0.2 * channel(x, c).first));
+    CHECK(norm.running_var.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(0.8 + 0.2 * channel(x, c).second));
+  }
+  norm.eval();
+  const auto mean = norm.running_mean.to_vector();
+  const Tensor z = norm(x);
+  CHECK(norm.running_mean.to_vector() == mean);
+  CHECK(norm.num_batches_tracked.item() == 1);
+  const double expected = (x.to_vector()[0] - mean[0]) / std::sqrt(norm.running_var.to_vector()[0] + 1e-5);
+  CHECK(z.to_vector()[0] == doctest::Approx(expected));
+}
+
+TEST_CASE("batch norm without a momentum averages batches, and without statistics uses the batch") {
+  nn::BatchNorm1d mean{2, {.momentum = std::nullopt}};
+  const Tensor a = randn({50, 2}), b = randn({50, 2});
+  mean(a);
+  mean(b);
+  CHECK(mean.running_mean.to_vector()[0] == doctest::Approx((channel(a, 0).first + channel(b, 0).first) / 2).epsilon(1e-4));
+  nn::BatchNorm2d plain{2, {.affine = false, .track_running_stats = false}};
+  CHECK(plain.state_dict().empty());
+  const Tensor x = randn({2, 2, 4, 4});
+  const auto in_training = plain(x).to_vector();
+  plain.eval();
+  CHECK(plain(x).to_vector() == in_training);
+}
+
+TEST_CASE("normalisation layers refuse inputs of another form") {
+  nn::BatchNorm2d norm{3};
+  CHECK_THROWS_WITH_AS(norm(ones({2, 4, 5, 5})), doctest::Contains("[BatchNorm2d] normalises 3 channels, x has 4"), ShapeError);
+  CHECK_THROWS_AS(norm(ones({2, 3, 5})), ShapeError);
+  CHECK_THROWS_AS(nn::BatchNorm1d(3)(ones({2, 3, 5, 5})), ShapeError);
+  CHECK_THROWS_AS(nn::BatchNorm2d(0), ValueError);
+  CHECK_THROWS_AS(nn::GroupNorm(3, 4), ValueError);
+  CHECK_THROWS_AS(nn::GroupNorm(2, 4)(ones({1, 6, 3})), ShapeError);
+  CHECK_THROWS_AS(nn::InstanceNorm2d(3)(ones({1, 2, 3, 3})), ShapeError);
+}
+
+TEST_CASE("instance and group norm: each sample by itself") {
+  nn::InstanceNorm2d instance{2, {.affine = true}};
+  CHECK(instance.named_parameters().size() == 2);
+  const Tensor x = randn({2, 2, 6, 6});
+  CHECK(channel(instance(x), 0).second == doctest::Approx(1).epsilon(0.05));
+  nn::GroupNorm group{1, 2};
+  double total = 0;
+  for (const double value : group(x).to_vector()) total += value;
+  CHECK(total == doctest::Approx(0).epsilon(1e-3));
+}
+
+TEST_CASE("max pooling as a layer") {
+  nn::MaxPool2d pool{2};
+  CHECK(pool(ones({1, 3, 5, 4})).shape() == Shape{1, 3, 2, 2});
+  nn::MaxPool2d other{{3, 2}, {.stride = {1, 2}, .padding = {1, 0}, .ceil_mode = true}};
+  CHECK(other(ones({1, 3, 5, 5})).shape() == Shape{1, 3, 5, 3});
+  CHECK_THROWS_AS(nn::MaxPool2d(0), ValueError);
+}
