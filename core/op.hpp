@@ -67,7 +67,7 @@ class Vjp {
   Tensor input(int i) const;
   /// Output j, likewise.
   Tensor output(int j = 0) const;
-  bool has_input(int i) const { return spec(i).defined; }
+  bool has_input(int i) const { return i < count() && spec(i).defined; }
   const TensorSpec& spec(int i) const;
   const Shape& shape(int i) const { return spec(i).shape; }
   const TensorSpec& output_spec(int j = 0) const;

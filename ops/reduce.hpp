@@ -1,5 +1,7 @@
-// Reductions over chosen dimensions.
+// Reductions over chosen dimensions. `dim` empty means all of them; ShapeError for one out of range or given twice.
 #pragma once
+
+#include <optional>
 
 #include <duet/core/options.hpp>
 #include <duet/core/tensor.hpp>
@@ -15,7 +17,70 @@ struct ReduceOptions {
   }
 };
 
-/// The sum over dimensions. ShapeError for a dim out of range or given twice.
+/// The sum. Integers are summed in i64, which is the result's dtype.
 Tensor sum(const Tensor& x, const ReduceOptions& options = {});
+/// The mean; NaN of no elements.
+Tensor mean(const Tensor& x, const ReduceOptions& options = {});
+/// The largest, the smallest element; equal ones share the gradient. ShapeError where there is none.
+Tensor amax(const Tensor& x, const ReduceOptions& options = {});
+Tensor amin(const Tensor& x, const ReduceOptions& options = {});
+/// The product; its derivatives hold at zeros too.
+Tensor prod(const Tensor& x, const ReduceOptions& options = {});
+/// log(sum of e^x), without overflow.
+Tensor logsumexp(const Tensor& x, const ReduceOptions& options = {});
+/// Whether all, any elements are not 0: u8, no gradient.
+Tensor all(const Tensor& x, const ReduceOptions& options = {});
+Tensor any(const Tensor& x, const ReduceOptions& options = {});
+
+struct VarOptions {
+  Dims dim = {};
+  bool unbiased = true;  ///< divide by n − 1, not n
+  bool keepdim = false;
+  void fields(FieldVisitor& visitor) {
+    visitor.field("dim", dim);
+    visitor.field("unbiased", unbiased);
+    visitor.field("keepdim", keepdim);
+  }
+};
+/// The variance about the mean, in two passes. NaN for an unbiased one of a single element.
+Tensor var(const Tensor& x, const VarOptions& options = {});
+/// Its square root; the gradient is 0 where it is 0.
+Tensor std(const Tensor& x, const VarOptions& options = {});
+
+struct NormOptions {
+  double p = 2;  ///< 0 counts elements that are not 0; infinities give the largest, smallest magnitude
+  Dims dim = {};
+  bool keepdim = false;
+  void fields(FieldVisitor& visitor) {
+    visitor.field("p", p);
+    visitor.field("dim", dim);
+    visitor.field("keepdim", keepdim);
+  }
+};
+/// (sum |x|^p)^(1/p). Where a 2-norm is 0 its gradient is taken as 0.
+Tensor norm(const Tensor& x, const NormOptions& options = {});
+
+struct ArgOptions {
+  std::optional<std::int64_t> dim = {};  ///< absent: over all elements, flattened
+  bool keepdim = false;
+  void fields(FieldVisitor& visitor) {
+    visitor.field("dim", dim);
+    visitor.field("keepdim", keepdim);
+  }
+};
+/// Where the first largest (smallest) element lies: i64, no gradient. A NaN counts as both. ShapeError if there is none.
+Tensor argmax(const Tensor& x, const ArgOptions& options = {});
+Tensor argmin(const Tensor& x, const ArgOptions& options = {});
+
+struct CumsumOptions {
+  std::int64_t dim = 0;
+  bool reverse = false;  ///< sum from the end
+  void fields(FieldVisitor& visitor) {
+    visitor.field("dim", dim);
+    visitor.field("reverse", reverse);
+  }
+};
+/// Running sums along a dimension.
+Tensor cumsum(const Tensor& x, const CumsumOptions& options);
 
 }  // namespace duet

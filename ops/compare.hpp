@@ -1,0 +1,32 @@
+// Comparisons and logic: u8 tensors of 0 and 1, without gradients.
+#pragma once
+
+#include <duet/core/tensor.hpp>
+
+namespace duet {
+
+/// a == b and so on, element by element: shapes broadcast, dtypes agree; comparisons with NaN are 0 (ne: 1).
+Tensor eq(const Tensor& a, const Tensor& b);
+Tensor ne(const Tensor& a, const Tensor& b);
+Tensor lt(const Tensor& a, const Tensor& b);
+Tensor le(const Tensor& a, const Tensor& b);
+Tensor gt(const Tensor& a, const Tensor& b);
+Tensor ge(const Tensor& a, const Tensor& b);
+/// The same with a number.
+Tensor eq(const Tensor& a, double b);
+Tensor ne(const Tensor& a, double b);
+Tensor lt(const Tensor& a, double b);
+Tensor le(const Tensor& a, double b);
+Tensor gt(const Tensor& a, double b);
+Tensor ge(const Tensor& a, double b);
+
+/// Logic on elements taken as true where they are not 0.
+Tensor logical_and(const Tensor& a, const Tensor& b);
+Tensor logical_or(const Tensor& a, const Tensor& b);
+Tensor logical_xor(const Tensor& a, const Tensor& b);
+Tensor logical_not(const Tensor& x);
+/// Whether an element is NaN; is neither NaN nor infinite.
+Tensor isnan(const Tensor& x);
+Tensor isfinite(const Tensor& x);
+
+}  // namespace duet

@@ -1,0 +1,268 @@
+// Folding rows and columns, and softmax in both directions. Sums of floats go through blocks whose totals are added
+// in double, so that a sum of millions keeps its digits.
+#include "prelude.hpp"
+
+#include "partial.hpp"
+
+#include <duet/ops/kernels/reduce_table.hpp>
+
+namespace {
+
+using duet::kernels::ColumnsCall;
+using duet::kernels::SoftmaxCall;
+using duet::kernels::softmax_columns;
+
+template <class V>
+constexpr bool is_number = false;
+template <>
+constexpr bool is_number<float> = true;
+template <>
+constexpr bool is_number<double> = true;
+
+// How one element is taken, how two results join, and what the empty fold is. max and min keep a NaN: x86 gives the
+// second operand where one is NaN.
+struct SumFold {
+  static constexpr double start = 0;
+  template <class V> static V take(V x) { return x; }
+  template <class V> static V join(V a, V b) { return a + b; }
+};
+struct SumSquareFold : SumFold {
+  template <class V> static V take(V x) { return x * x; }
+};
+struct SumAbsFold : SumFold {
+  template <class V> static V take(V x) {
+    if constexpr (is_number<V>) return x < 0 ? -x : x;
+    else return abs(x);
+  }
+};
+struct ProdFold : SumFold {
+  static constexpr double start = 1;
+  template <class V> static V join(V a, V b) { return a * b; }
+};
+struct MaxFold : SumFold {
+  static constexpr double start = -__builtin_huge_val();
+  template <class V> static V join(V a, V b) {
+    if constexpr (is_number<V>) return b != b || b > a ? b : a;
+    else return select(b != b, b, max(b, a));
+  }
+};
+struct MinFold : SumFold {
+  static constexpr double start = __builtin_huge_val();
+  template <class V> static V join(V a, V b) {
+    if constexpr (is_number<V>) return b != b || b < a ? b : a;
+    else return select(b != b, b, min(b, a));
+  }
+};
+
+template <class T, class F>
+T fold_lanes(Batch<T> value) {
+  alignas(64) T lane[lanes<T>];
+  value.store_aligned(lane);
+  T result = lane[0];
+  for (int i = 1; i < lanes<T>; ++i) result = F::join(result, lane[i]);
+  return result;
+}
+
+template <class T, class F>
+double fold_row(const T* x, std::int64_t n) {
+  using B = Batch<T>;
+  constexpr std::int64_t width = lanes<T>, block = 4096;
+  double result = F::start;
+  while (n > 0) {
+    const std::int64_t count = n < block ? n : block;
+    std::int64_t i = 0;
+    T rest = static_cast<T>(F::start);
+    if (count >= 4 * width) {
+      B a = F::take(B::load_unaligned(x)), b = F::take(B::load_unaligned(x + width)),
+        c = F::take(B::load_unaligned(x + 2 * width)), d = F::take(B::load_unaligned(x + 3 * width));
+      for (i = 4 * width; i + 4 * width <= count; i += 4 * width) {
+        a = F::join(a, F::take(B::load_unaligned(x + i)));
+        b = F::join(b, F::take(B::load_unaligned(x + i + width)));
+        c = F::join(c, F::take(B::load_unaligned(x + i + 2 * width)));
+        d = F::join(d, F::take(B::load_unaligned(x + i + 3 * width)));
+      }
+      rest = fold_lanes<T, F>(F::join(F::join(a, b), F::join(c, d)));
+    }
+    for (; i < count; ++i) rest = F::join(rest, F::take(x[i]));
+    result = F::join(result, static_cast<double>(rest));
+    x += count;
+    n -= count;
+  }
+  return result;
+}
+
+template <class T, class F>
+void fold_columns(const ColumnsCall& call) {
+  using B = Batch<T>;
+  constexpr std::int64_t width = lanes<T>, strip = 512, block = 128;
+  alignas(64) T held[strip];
+  for (std::int64_t j0 = 0; j0 < call.n; j0 += strip) {
+    const std::int64_t n = call.n - j0 < strip ? call.n - j0 : strip;
+    for (std::int64_t i0 = 0; i0 < call.rows; i0 += block) {
+      const std::int64_t end = call.rows - i0 < block ? call.rows : i0 + block;
+      for (std::int64_t j = 0; j < n; ++j) held[j] = static_cast<T>(F::start);
+      for (std::int64_t i = i0; i < end; ++i) {
+        const T* x = static_cast<const T*>(call.x) + i * call.stride + j0;
+        std::int64_t j = 0;
+        for (; j + width <= n; j += width)
+          F::join(B::load_aligned(held + j), F::take(B::load_unaligned(x + j))).store_aligned(held + j);
+        for (; j < n; ++j) held[j] = F::join(held[j], F::take(x[j]));
+      }
+      double* to = call.accumulator + j0;
+      for (std::int64_t j = 0; j < n; ++j) to[j] = F::join(to[j], static_cast<double>(held[j]));
+    }
+  }
+}
+
+/// Columns j … j + lanes of a softmax call: loads and stores that stop at the last column.
+template <class T>
+struct Strip {
+  std::int64_t count;  // columns of this strip, at most the lanes
+  Batch<T> load(const T* from) const {
+    return count == lanes<T> ? Batch<T>::load_unaligned(from) : load_partial(from, count);
+  }
+  void store(Batch<T> value, T* to) const {
+    if (count == lanes<T>)
+      value.store_unaligned(to);
+    else
+      store_partial(value, to, count);
+  }
+};
+
+/// Calls body(first column, strip) for every strip of columns.
+template <class T, class Body>
+void for_strips(std::int64_t n, Body body) {
+  for (std::int64_t j = 0; j < n; j += lanes<T>) body(j, Strip<T>{n - j < lanes<T> ? n - j : lanes<T>});
+}
+
+/// Calls body(first element, strip) along a row.
+template <class T>
+Batch<T> row_max(const T* x, std::int64_t count) {
+  Batch<T> most(static_cast<T>(MaxFold::start));
+  for_strips<T>(count, [&](std::int64_t i, Strip<T> s) { most = MaxFold::join(most, s.load(x + i)); });
+  return Batch<T>(fold_lanes<T, MaxFold>(most));
+}
+
+/// The sum over a row of f(first element, strip), whose lanes beyond the row do not count.
+template <class T, class F>
+T row_sum(std::int64_t count, F f) {
+  Batch<T> total(T(0));
+  T rest = 0;
+  for_strips<T>(count, [&](std::int64_t i, Strip<T> s) {
+    const Batch<T> value = f(i, s);
+    if (s.count == lanes<T>) {
+      total += value;
+      return;
+    }
+    alignas(64) T lane[lanes<T>];
+    value.store_aligned(lane);
+    for (std::int64_t l = 0; l < s.count; ++l) rest += lane[l];
+  });
+  return fold_lanes<T, SumFold>(total) + rest;
+}
+
+template <class T>
+void softmax_row(const T* x, T* y, std::int64_t count, bool is_log) {
+  using B = Batch<T>;
+  const B most = row_max(x, count);
+  if (is_log) {
+    const T sum = row_sum<T>(count, [&](std::int64_t i, Strip<T> s) { return exp(s.load(x + i) - most); });
+    const B shift = log(B(sum));
+    for_strips<T>(count, [&](std::int64_t i, Strip<T> s) { s.store(s.load(x + i) - most - shift, y + i); });
+    return;
+  }
+  const T sum = row_sum<T>(count, [&](std::int64_t i, Strip<T> s) {
+    const B e = exp(s.load(x + i) - most);
+    s.store(e, y + i);
+    return e;
+  });
+  const B scale(T(1) / sum);
+  for_strips<T>(count, [&](std::int64_t i, Strip<T> s) { s.store(s.load(y + i) * scale, y + i); });
+}
+
+template <class T>
+void softmax(const SoftmaxCall& call) {
+  using B = Batch<T>;
+  const T* x = static_cast<const T*>(call.x);
+  T* y = static_cast<T*>(call.out);
+  if (call.inner == 1) return softmax_row(x, y, call.count, call.log);
+  for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+    B most(static_cast<T>(MaxFold::start)), sum(T(0));
+    for (std::int64_t i = 0; i < call.count; ++i) most = MaxFold::join(most, s.load(x + i * call.inner + j));
+    for (std::int64_t i = 0; i < call.count; ++i) {
+      const B e = exp(s.load(x + i * call.inner + j) - most);
+      sum += e;
+      if (!call.log) s.store(e, y + i * call.inner + j);
+    }
+    const B shift = log(sum), scale = B(T(1)) / sum;
+    for (std::int64_t i = 0; i < call.count; ++i) {
+      const std::int64_t at = i * call.inner + j;
+      s.store(call.log ? s.load(x + at) - most - shift : s.load(y + at) * scale, y + at);
+    }
+  });
+}
+
+/// From the output y: y (g - sum g y), or g - e^y sum g for the logarithm.
+template <class T>
+void softmax_backward(const SoftmaxCall& call) {
+  using B = Batch<T>;
+  const T *y = static_cast<const T*>(call.x), *g = static_cast<const T*>(call.g);
+  T* out = static_cast<T*>(call.out);
+  const auto finish = [&](std::int64_t at, Strip<T> s, B sum) {
+    const B yi = s.load(y + at), gi = s.load(g + at);
+    s.store(call.log ? gi - exp(yi) * sum : yi * (gi - sum), out + at);
+  };
+  if (call.inner == 1) {
+    const T sum = row_sum<T>(call.count, [&](std::int64_t i, Strip<T> s) {
+      return call.log ? s.load(g + i) : s.load(g + i) * s.load(y + i);
+    });
+    for_strips<T>(call.count, [&](std::int64_t i, Strip<T> s) { finish(i, s, B(sum)); });
+    return;
+  }
+  for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+    B sum(T(0));
+    for (std::int64_t i = 0; i < call.count; ++i) {
+      const std::int64_t at = i * call.inner + j;
+      sum += call.log ? s.load(g + at) : s.load(g + at) * s.load(y + at);
+    }
+    for (std::int64_t i = 0; i < call.count; ++i) finish(i * call.inner + j, s, sum);
+  });
+}
+
+/// log(sum e^x); -inf where every element is, inf where one is.
+template <class T>
+void log_sum_exp(const SoftmaxCall& call) {
+  using B = Batch<T>;
+  const T* x = static_cast<const T*>(call.x);
+  T* out = static_cast<T*>(call.out);
+  const auto finite_or_zero = [](B most) { return select(abs(most) == B(static_cast<T>(MinFold::start)), B(T(0)), most); };
+  if (call.inner == 1) {
+    const B most = finite_or_zero(row_max(x, call.count));
+    const T sum = row_sum<T>(call.count, [&](std::int64_t i, Strip<T> s) { return exp(s.load(x + i) - most); });
+    store_partial(log(B(sum)) + most, out, 1);
+    return;
+  }
+  for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+    B most(static_cast<T>(MaxFold::start)), sum(T(0));
+    for (std::int64_t i = 0; i < call.count; ++i) most = MaxFold::join(most, s.load(x + i * call.inner + j));
+    most = finite_or_zero(most);
+    for (std::int64_t i = 0; i < call.count; ++i) sum += exp(s.load(x + i * call.inner + j) - most);
+    s.store(log(sum) + most, out + j);
+  });
+}
+
+}  // namespace
+
+namespace duet::kernels {
+extern const ReduceTable DUET_TABLE(reduce_table);
+#define DUET_REDUCE_KERNELS(T)                                                                                  \
+  {{fold_row<T, SumFold>, fold_row<T, SumSquareFold>, fold_row<T, SumAbsFold>, fold_row<T, ProdFold>,           \
+    fold_row<T, MaxFold>, fold_row<T, MinFold>},                                                                \
+   {fold_columns<T, SumFold>, fold_columns<T, SumSquareFold>, fold_columns<T, SumAbsFold>,                      \
+    fold_columns<T, ProdFold>, fold_columns<T, MaxFold>, fold_columns<T, MinFold>},                             \
+   softmax<T>,                                                                                                  \
+   softmax_backward<T>,                                                                                         \
+   log_sum_exp<T>}
+constinit const ReduceTable DUET_TABLE(reduce_table) = {DUET_REDUCE_KERNELS(float), DUET_REDUCE_KERNELS(double)};
+#undef DUET_REDUCE_KERNELS
+}  // namespace duet::kernels

@@ -1,0 +1,208 @@
+// Cutting reductions into tasks. The cuts follow from the sizes alone, and partial results are joined in order.
+#include <duet/ops/kernels/reduce.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include <duet/core/allocator.hpp>
+#include <duet/core/parallel.hpp>
+#include <duet/ops/kernels/simd.hpp>
+
+namespace duet::kernels {
+
+DUET_DECLARE_TABLES(ReduceTable, reduce_table)
+DUET_DECLARE_TABLES(MapTable, map_table)
+
+namespace {
+
+constexpr std::int64_t chunk = 1 << 15;       // elements that are worth a task
+constexpr std::int64_t column_block = 1024;  // columns that a task folds side by side
+
+template <class T>
+const ReduceKernels<T>& kernels_of() {
+  if constexpr (std::is_same_v<T, float>)
+    return reduce_table().f32;
+  else
+    return reduce_table().f64;
+}
+
+double start_of(Fold fold) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return fold == Fold::prod ? 1 : fold == Fold::max ? -infinity : fold == Fold::min ? infinity : 0;
+}
+
+double join(Fold fold, double a, double b) {
+  switch (fold) {
+    case Fold::prod: return a * b;
+    case Fold::max: return b != b || b > a ? b : a;
+    case Fold::min: return b != b || b < a ? b : a;
+    default: return a + b;
+  }
+}
+
+std::int64_t pieces(std::int64_t total, std::int64_t size) { return (total + size - 1) / size; }
+
+template <class T>
+void reduce_rows(Fold fold, std::int64_t outer, std::int64_t count, const T* x, T* out, double scale) {
+  const auto row = kernels_of<T>().row[static_cast<int>(fold)];
+  if (outer >= 64 || count <= 2 * chunk) {
+    parallel_for(outer, std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, count)),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t o = begin; o < end; ++o)
+                     out[o] = static_cast<T>(row(x + o * count, count) * scale);
+                 });
+    return;
+  }
+  const std::int64_t parts = pieces(count, chunk);
+  const Scratch scratch(outer * parts * 8);
+  double* partial = scratch.as<double>();
+  parallel_for(outer * parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t u = begin; u < end; ++u) {
+      const std::int64_t first = u % parts * chunk;
+      partial[u] = row(x + u / parts * count + first, std::min(chunk, count - first));
+    }
+  });
+  for (std::int64_t o = 0; o < outer; ++o) {
+    double total = start_of(fold);
+    for (std::int64_t p = 0; p < parts; ++p) total = join(fold, total, partial[o * parts + p]);
+    out[o] = static_cast<T>(total * scale);
+  }
+}
+
+template <class T>
+void reduce_columns(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out,
+                    double scale) {
+  const auto columns = kernels_of<T>().columns[static_cast<int>(fold)];
+  const std::int64_t blocks = pieces(inner, column_block), width = std::min(inner, column_block);
+  // Few columns and many rows: the rows are cut too.
+  std::int64_t part = count;
+  if (outer * blocks < 16 && count * width > 2 * chunk) part = std::max<std::int64_t>(1, chunk / width);
+  const std::int64_t parts = std::max<std::int64_t>(1, pieces(count, std::max<std::int64_t>(1, part)));
+  const Scratch scratch(parts > 1 ? parts * outer * inner * 8 : 8);
+  double* partial = scratch.as<double>();
+  const std::int64_t grain = std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, part * width));
+  parallel_for(outer * blocks * parts, grain, [&](std::int64_t begin, std::int64_t end) {
+    double held[column_block];
+    for (std::int64_t u = begin; u < end; ++u) {
+      const std::int64_t p = u % parts, b = u / parts % blocks, o = u / parts / blocks;
+      const std::int64_t j = b * column_block, n = std::min(column_block, inner - j), first = p * part;
+      double* to = parts > 1 ? partial + (p * outer + o) * inner + j : held;
+      std::fill(to, to + n, start_of(fold));
+      columns({x + (o * count + first) * inner + j, std::min(part, count - first), inner, n, to});
+      if (parts > 1) continue;
+      for (std::int64_t c = 0; c < n; ++c) out[o * inner + j + c] = static_cast<T>(to[c] * scale);
+    }
+  });
+  if (parts == 1) return;
+  for (std::int64_t i = 0; i < outer * inner; ++i) {
+    double total = start_of(fold);
+    for (std::int64_t p = 0; p < parts; ++p) total = join(fold, total, partial[p * outer * inner + i]);
+    out[i] = static_cast<T>(total * scale);
+  }
+}
+
+/// Calls body(index of the first element, columns) over every (outer, strip of columns), in parallel.
+template <class Body>
+void for_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, Body body) {
+  const std::int64_t strips = pieces(inner, softmax_columns), width = std::min<std::int64_t>(inner, softmax_columns);
+  const std::int64_t grain = std::max<std::int64_t>(1, chunk / 4 / std::max<std::int64_t>(1, count * width));
+  parallel_for(outer * strips, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t u = begin; u < end; ++u) {
+      const std::int64_t o = u / strips, j = u % strips * softmax_columns;
+      body(o, j, std::min<std::int64_t>(softmax_columns, inner - j));
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, double scale) {
+  if (outer * inner == 0) return;
+  if (inner == 1)
+    reduce_rows(fold, outer, count, x, out, scale);
+  else
+    reduce_columns(fold, outer, count, inner, x, out, scale);
+}
+
+template <class T>
+void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log) {
+  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
+    const std::int64_t at = o * count * inner + j;
+    kernels_of<T>().softmax({x + at, nullptr, y + at, count, inner, n, log});
+  });
+}
+
+template <class T>
+void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* g, const T* y, T* out,
+                      bool log) {
+  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
+    const std::int64_t at = o * count * inner + j;
+    kernels_of<T>().softmax_backward({y + at, g + at, out + at, count, inner, n, log});
+  });
+}
+
+template <class T>
+void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out) {
+  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
+    kernels_of<T>().log_sum_exp({x + o * count * inner + j, nullptr, out + o * inner + j, count, inner, n, false});
+  });
+}
+
+namespace {
+
+template <class T>
+double map_sum_of(Map map, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
+                  double p, double q) {
+  constexpr std::int64_t block = 2048;  // mapped values wait in the first-level cache
+  const auto kernel = std::is_same_v<T, float> ? map_table().f32[static_cast<int>(map)]
+                                               : map_table().f64[static_cast<int>(map)];
+  const auto row = kernels_of<T>().row[static_cast<int>(Fold::sum)];
+  const std::int64_t parts = pieces(count, chunk);
+  const Scratch scratch(std::max<std::int64_t>(1, parts) * 8);
+  double* partial = scratch.as<double>();
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    T values[block];
+    for (std::int64_t u = begin; u < end; ++u) {
+      partial[u] = 0;
+      const std::int64_t stop = std::min(count, (u + 1) * chunk);
+      for (std::int64_t i = u * chunk; i < stop; i += block) {
+        MapCall call{};
+        for (int k = 0; k < operand_count; ++k) {
+          call.in[k] = static_cast<const T*>(operands[k]) + (steps[k] ? i : 0);
+          call.step[k] = steps[k];
+        }
+        call.out = values;
+        call.rows = 1;
+        call.n = std::min(block, stop - i);
+        call.p = p;
+        call.q = q;
+        kernel(call);
+        partial[u] += row(values, call.n);
+      }
+    }
+  });
+  double total = 0;
+  for (std::int64_t u = 0; u < parts; ++u) total += partial[u];
+  return total;
+}
+
+}  // namespace
+
+double map_sum(Map map, bool f64, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
+               double p, double q) {
+  return f64 ? map_sum_of<double>(map, count, operands, steps, operand_count, p, q)
+             : map_sum_of<float>(map, count, operands, steps, operand_count, p, q);
+}
+
+#define DUET_INSTANTIATE(T)                                                                                   \
+  template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);              \
+  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool);                     \
+  template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool);  \
+  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*);
+DUET_INSTANTIATE(float)
+DUET_INSTANTIATE(double)
+#undef DUET_INSTANTIATE
+
+}  // namespace duet::kernels

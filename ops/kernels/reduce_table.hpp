@@ -1,0 +1,44 @@
+// The reductions and softmax kernels that exist per instruction set, and the plain structs they are called with.
+#pragma once
+
+#include <cstdint>
+
+namespace duet::kernels {
+
+/// How elements are folded into one; the sums may take the elements' squares or magnitudes.
+enum class Fold : int { sum, sum_square, sum_abs, prod, max, min };
+inline constexpr int fold_count = 6;
+
+/// accumulator[j] = fold(accumulator[j], x[i * stride + j] for i < rows), for j < n.
+struct ColumnsCall {
+  const void* x;
+  std::int64_t rows, stride, n;
+  double* accumulator;
+};
+
+/// Softmax of n columns side by side (or, with inner = 1, of one row): element i of column j lies at i * inner + j.
+struct SoftmaxCall {
+  const void* x;  // the input; for a gradient, the output
+  const void* g;  // the cotangent
+  void* out;      // for log_sum_exp n values side by side, else like x
+  std::int64_t count, inner, n;
+  bool log;
+};
+/// The columns that one SoftmaxCall may have.
+inline constexpr int softmax_columns = 128;
+
+template <class T>
+struct ReduceKernels {
+  double (*row[fold_count])(const T* x, std::int64_t n);
+  void (*columns[fold_count])(const ColumnsCall&);
+  void (*softmax)(const SoftmaxCall&);
+  void (*softmax_backward)(const SoftmaxCall&);
+  void (*log_sum_exp)(const SoftmaxCall&);
+};
+
+struct ReduceTable {
+  ReduceKernels<float> f32;
+  ReduceKernels<double> f64;
+};
+
+}  // namespace duet::kernels
