@@ -38,7 +38,19 @@ class BackwardPass {
     return reached;
   }
 
+  /// Runs to the end. If something throws, every grad() is again what it was.
   Tensors run() {
+    try {
+      walk();
+    } catch (...) {
+      for (auto one = undo_.rbegin(); one != undo_.rend(); ++one) one->impl->leaf->grad = one->before;
+      throw;
+    }
+    return std::move(captured_);
+  }
+
+ private:
+  void walk() {
     const GradModeGuard mode(create_graph_);
     while (!heap_.empty()) {
       std::pop_heap(heap_.begin(), heap_.end());
@@ -49,13 +61,15 @@ class BackwardPass {
       pending_.erase(found);
       visit(*pending.node, pending.cotangents);
     }
-    return std::move(captured_);
   }
 
- private:
   struct Pending {
     NodePtr node;
     Tensors cotangents;
+  };
+  struct Undo {
+    std::shared_ptr<TensorImpl> impl;
+    Tensor before;
   };
   struct Turn {
     std::uint64_t sequence;
@@ -78,8 +92,7 @@ class BackwardPass {
 
   void visit(Node& node, Tensors& cotangents) {
     if (!node.op) return visit_leaf(node, cotangents[0]);
-    for (const TensorHook& hook : std::vector<TensorHook>(node.hooks))
-      call_hook(hook.call, cotangents[static_cast<std::size_t>(hook.output)]);
+    if (!node.hooks.empty()) call_hooks(node, cotangents);
     if (auto wanted = captures_.find(&node); wanted != captures_.end())
       for (const Capture& one : wanted->second)
         captured_[one.position] = cotangents[static_cast<std::size_t>(one.edge.index)];
@@ -95,9 +108,15 @@ class BackwardPass {
       fail<AutogradError>(node.name(), "backward runs a second time through a graph whose saved tensors were freed: "
                                        "pass retain_graph = true the first time");
     const std::vector<Observer*> watching(observers().begin(), observers().end());
-    for (Observer* observer : watching) observer->before_vjp(node, cotangents);
-    const Tensors gradients = node.op->vjp(Vjp(node, cotangents, needs));
-    check(node, gradients);
+    Tensors gradients;
+    try {
+      for (Observer* observer : watching) observer->before_vjp(node, cotangents);
+      gradients = node.op->vjp(Vjp(node, cotangents, needs));
+      check(node, gradients);
+    } catch (...) {
+      for (Observer* observer : watching) observer->failed();
+      throw;
+    }
     for (Observer* observer : watching) observer->after_vjp(node, cotangents, gradients);
     cotangents.clear();
     for (std::size_t i = 0; i < node.edges.size(); ++i)
@@ -114,6 +133,14 @@ class BackwardPass {
         fail<AutogradError>(node.name(), "its vjp returned a gradient {} for input {}, which is {}",
                             to_string(spec_of(gradients[i])), i, to_string(spec));
     }
+  }
+
+  /// Those that may replace a gradient first, then those that only look.
+  static void call_hooks(Node& node, Tensors& cotangents) {
+    const std::vector<TensorHook> hooks = node.hooks;  // a copy: a hook may remove itself or add others
+    for (const bool last : {false, true})
+      for (const TensorHook& hook : hooks)
+        if (hook.last == last) call_hook(hook.call, cotangents[static_cast<std::size_t>(hook.output)]);
   }
 
   static void call_hook(const Callable<Tensor(const Tensor&)>& hook, Tensor& gradient) {
@@ -135,6 +162,7 @@ class BackwardPass {
     if (auto wanted = captures_.find(&node); wanted != captures_.end())
       for (const Capture& one : wanted->second) captured_[one.position] = gradient;
     if (capturing_) return;
+    undo_.push_back({impl, impl->leaf->grad});
     accumulate(impl->leaf->grad, gradient);
     const auto post = impl->leaf->post_accumulate_hooks;
     for (const auto& hook : post) hook.second(Tensor(impl));
@@ -182,6 +210,7 @@ class BackwardPass {
   std::unordered_map<Node*, std::vector<Capture>> captures_;
   std::unordered_set<Node*> needed_;
   Tensors captured_;
+  std::vector<Undo> undo_;  // the leaves touched, and their grad() before
 };
 
 /// Checks outputs and cotangents, and starts the pass at them.

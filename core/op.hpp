@@ -114,7 +114,8 @@ struct OpDef {
   std::string formula = {};             ///< in the docs' notation
   std::vector<std::string> inputs = {};  ///< names; a trailing '?' marks an optional one, '…' any number
   const OptionsType* options = nullptr;
-  Callable<Specs(const ShapeCall&)> shape_rule = {};  ///< throws typed errors; touches no data
+  Callable<Specs(const ShapeCall&)> shape_rule = {};  ///< throws typed errors; touches no data. Empty (a custom
+                                                      ///< function): the outputs' own shapes
   Callable<Tensors(const Call&)> forward = {};
   Callable<Tensors(const Vjp&)> vjp = {};  ///< one entry an input, in public ops only; empty: no gradient
   std::vector<Save> saves = {};

@@ -13,6 +13,7 @@ namespace {
 
 std::atomic<std::uint64_t> next_sequence{1};
 thread_local bool grad_mode = true;
+thread_local bool in_inference = false;
 thread_local std::vector<SavedTensorHooks> saved_tensor_hooks;
 thread_local std::vector<Observer*> thread_observers;
 
@@ -21,8 +22,17 @@ thread_local std::vector<Observer*> thread_observers;
 struct Remains {
   std::vector<NodePtr> nodes;
   std::vector<Tensor> tensors;
-  bool draining = false;
+  std::vector<std::shared_ptr<void>> packed;
+  bool empty() const { return nodes.empty() && tensors.empty() && packed.empty(); }
 };
+
+/// Drops the last element; its destructor may append to the list again.
+template <class T>
+void drop_last(std::vector<T>& list) {
+  const T last = std::move(list.back());
+  list.pop_back();
+}
+
 thread_local Remains* remains = nullptr;
 
 TensorImpl& impl_of(const Tensor& tensor) { return *tensor.impl(); }
@@ -44,19 +54,16 @@ Node::~Node() {
   Remains* list = remains == nullptr ? &own : remains;
   for (Edge& edge : edges)
     if (edge.node) list->nodes.push_back(std::move(edge.node));
-  for (SavedTensor& one : saved)
-    if (Tensor tensor = one.take(); tensor.defined()) list->tensors.push_back(std::move(tensor));
+  for (SavedTensor& one : saved) one.take(list->tensors, list->packed);
   if (list != &own) return;
   remains = &own;
-  while (!own.nodes.empty() || !own.tensors.empty()) {
-    // One at a time: its destructor appends to the lists again.
-    if (!own.tensors.empty()) {
-      const Tensor tensor = std::move(own.tensors.back());
-      own.tensors.pop_back();
-    } else {
-      const NodePtr node = std::move(own.nodes.back());
-      own.nodes.pop_back();
-    }
+  while (!own.empty()) {
+    if (!own.tensors.empty())
+      drop_last(own.tensors);
+    else if (!own.packed.empty())
+      drop_last(own.packed);
+    else
+      drop_last(own.nodes);
   }
   remains = nullptr;
 }
@@ -102,6 +109,13 @@ Tensor SavedTensor::unpack(const NodePtr& node, int index) const {
   }
   return tensor;
 }
+
+void SavedTensor::take(std::vector<Tensor>& tensors, std::vector<std::shared_ptr<void>>& packed) {
+  if (tensor_.defined()) tensors.push_back(std::move(tensor_));
+  if (packed_) packed.push_back(std::move(packed_));
+}
+
+const Storage* SavedTensor::storage() const { return tensor_.defined() ? impl_of(tensor_).storage.get() : nullptr; }
 
 void SavedTensor::release() {
   tensor_ = Tensor();
@@ -149,7 +163,10 @@ Edge gradient_edge(const Tensor& tensor) {
   return {accumulator, 0};
 }
 
-bool grad_enabled() { return grad_mode; }
+bool grad_enabled() { return grad_mode && !in_inference; }
+bool inference_mode() { return in_inference; }
+InferenceModeGuard::InferenceModeGuard() : before_(in_inference) { in_inference = true; }
+InferenceModeGuard::~InferenceModeGuard() { in_inference = before_; }
 GradModeGuard::GradModeGuard(bool enabled) : before_(grad_mode) { grad_mode = enabled; }
 GradModeGuard::~GradModeGuard() { grad_mode = before_; }
 
@@ -162,7 +179,7 @@ ObserverGuard::~ObserverGuard() { std::erase(thread_observers, observer_); }
 
 void begin_in_place(const char* op, const Tensor& tensor) {
   if (!tensor.defined()) fail<ValueError>(op, "cannot write to an undefined tensor");
-  if (grad_mode && tensor.requires_grad())
+  if (grad_enabled() && tensor.requires_grad())
     fail<AutogradError>(op,
                         "cannot change {} {} in place while it is recorded: use a NoGradGuard, or the op that returns "
                         "a new tensor",
@@ -186,6 +203,25 @@ void require_inputs(const OpDef& op, std::span<const Tensor> inputs) {
   if (inputs.size() > names.size()) fail<ValueError>(op.name, "takes {} inputs, got {}", names.size(), inputs.size());
   for (std::size_t i = inputs.size(); i < names.size(); ++i)
     if (!optional(i)) fail<ValueError>(op.name, "input {} ('{}') is missing", i, names[i]);
+}
+
+SavedTensor save_checked(const OpDef& op, const Tensor& input, int i) {
+  if (impl_of(input).inference)
+    fail<AutogradError>(op.name, "input {} {} was made in inference mode and a gradient needs it: make it under a "
+                                 "NoGradGuard, or outside",
+                        i, to_string(spec_of(input)));
+  return SavedTensor(input, false);
+}
+
+/// Marks what a forward made in inference mode; a view of an ordinary tensor stays ordinary.
+void mark_inference(std::span<const Tensor> inputs, const Tensors& outputs) {
+  for (const Tensor& output : outputs) {
+    if (!output.defined()) continue;
+    const bool view = std::any_of(inputs.begin(), inputs.end(), [&](const Tensor& input) {
+      return input.defined() && !impl_of(input).inference && input.shares_storage_with(output);
+    });
+    if (!view) impl_of(output).inference = true;
+  }
 }
 
 /// Puts a node on the tape for a call that just ran.
@@ -214,7 +250,7 @@ Node* record(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& 
     if (save.output)
       node->saved[k] = SavedTensor(outputs[index], true);
     else if (index < inputs.size() && inputs[index].defined())
-      node->saved[k] = SavedTensor(inputs[index], false);
+      node->saved[k] = save_checked(*op, inputs[index], static_cast<int>(index));
   }
   node->input_specs = std::move(input_specs);
   node->output_specs = output_specs;
@@ -238,16 +274,24 @@ Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions&
   bool recorded = false;
   for (const Tensor& input : inputs) {
     input_specs.push_back(spec_of(input));
-    recorded = recorded || (grad_mode && op->vjp && input.requires_grad());
+    recorded = recorded || (input.requires_grad() && grad_enabled() && op->vjp);
   }
-  const Specs specs = op->shape_rule(ShapeCall{*op, input_specs, options});
+  Specs specs;
+  if (op->shape_rule) specs = op->shape_rule(ShapeCall{*op, input_specs, options});
   const Call call{*op, inputs, options, specs};
-  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->before_op(call);
+  const std::vector<Observer*> watching = thread_observers;
   Tensors outputs;
-  {
+  try {
+    for (Observer* observer : watching) observer->before_op(call);
     const NoGradGuard no_grad;
     outputs = op->forward(call);
+  } catch (...) {
+    for (Observer* observer : watching) observer->failed();
+    throw;
   }
+  if (!op->shape_rule)
+    for (const Tensor& output : outputs) specs.push_back(spec_of(output));
+  if (in_inference) mark_inference(inputs, outputs);
   Node* node = nullptr;
   if (recorded) {
     // A forward may hand back its input (a reshape to the same shape): the output still needs a handle of its own.
@@ -256,7 +300,7 @@ Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions&
         if (output.impl() == input.impl() && output.defined()) output = output.detach();
     node = record(op, inputs, options, std::move(input_specs), specs, outputs);
   }
-  for (Observer* observer : std::vector<Observer*>(thread_observers)) observer->after_op(call, outputs, node);
+  for (Observer* observer : watching) observer->after_op(call, outputs, node);
   return outputs;
 }
 

@@ -34,9 +34,11 @@ class SavedTensor {
   Tensor unpack(const NodePtr& node, int index) const;
   bool saved() const { return tensor_.defined() || packed_ != nullptr; }
   std::int64_t bytes() const { return bytes_; }
+  /// What it keeps alive; null where a hook packed it away.
+  const Storage* storage() const;
   void release();
   /// Moves out what may hold the last reference to another node.
-  Tensor take() { return std::move(tensor_); }
+  void take(std::vector<Tensor>& tensors, std::vector<std::shared_ptr<void>>& packed);
 
  private:
   Tensor tensor_;
@@ -52,6 +54,14 @@ struct TensorHook {
   std::uint64_t id;
   int output;
   Callable<Tensor(const Tensor&)> call;
+  bool last = false;  ///< after those that may replace the gradient
+};
+
+/// Where an op was recorded. Observers that want to know fill it in; otherwise a node has none.
+struct NodeNote {
+  std::int64_t number = 0;     ///< of the op since the observer began, from 1; 0: not counted
+  std::string scope = {};      ///< the module path (core/scope.hpp)
+  std::vector<void*> stack = {};  ///< return addresses, innermost first
 };
 
 /// One recorded op, or (with no op) the place where a leaf's gradient arrives. Not thread-safe: a graph belongs to
@@ -71,7 +81,7 @@ struct Node : std::enable_shared_from_this<Node> {
   bool released = false;           // saved tensors were freed by a backward
   std::vector<TensorHook> hooks;   // on the gradients of the outputs
   std::weak_ptr<TensorImpl> leaf;  // of an accumulator
-  std::shared_ptr<void> note;      // an observer's, e.g. where it was recorded
+  std::unique_ptr<NodeNote> note;  // an observer's
 
   std::int64_t saved_bytes() const;
   void release();
@@ -102,6 +112,20 @@ struct EnableGradGuard : GradModeGuard {
   EnableGradGuard() : GradModeGuard(true) {}
 };
 
+/// Records nothing for the length of a scope, whatever guards are set inside, and marks what ops make as not fit for a
+/// gradient: reading such a tensor where one is recorded is an AutogradError instead of a silent constant.
+class InferenceModeGuard {
+ public:
+  InferenceModeGuard();
+  ~InferenceModeGuard();
+  InferenceModeGuard(const InferenceModeGuard&) = delete;
+  InferenceModeGuard& operator=(const InferenceModeGuard&) = delete;
+
+ private:
+  bool before_;
+};
+bool inference_mode();
+
 /// Installs hooks for saved tensors on this thread for the length of a scope; the innermost counts.
 class SavedTensorHooksGuard {
  public:
@@ -127,6 +151,8 @@ class Observer {
   /// Around the vjp of a node.
   virtual void before_vjp(Node&, std::span<const Tensor> /*cotangents*/) {}
   virtual void after_vjp(Node&, std::span<const Tensor> /*cotangents*/, std::span<const Tensor> /*gradients*/) {}
+  /// In place of after_op or after_vjp, where what began last threw.
+  virtual void failed() {}
 };
 /// The observers of this thread.
 std::span<Observer* const> observers();

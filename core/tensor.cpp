@@ -147,6 +147,8 @@ Tensor& Tensor::set_requires_grad(bool on) {
   if (impl_->grad_fn)
     fail<AutogradError>("set_requires_grad", "this tensor was computed by {}; detach() gives a leaf",
                         impl_->grad_fn->name());
+  if (on && impl_->inference)
+    fail<AutogradError>("set_requires_grad", "this tensor was made in inference mode: make it outside");
   impl_->requires_grad = on;
   return *this;
 }

@@ -27,6 +27,7 @@ struct TensorImpl {
   Shape strides;
   Dtype dtype = f32;
   bool contiguous = true;
+  bool inference = false;      // made in inference mode
   bool requires_grad = false;  // of a leaf; a computed tensor has grad_fn instead
 
   NodePtr grad_fn;

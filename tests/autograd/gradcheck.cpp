@@ -16,14 +16,11 @@
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
 
+#include "support.hpp"
+
 using namespace duet;
 
 namespace {
-
-Tensor normal(const Shape& shape, std::uint64_t seed = 1) {
-  Generator generator(seed);
-  return randn(shape, {.dtype = f64}, generator);
-}
 
 /// An elementwise op f with a vjp of the test's choosing, which gets the cotangent and x.
 OpPtr planted(double (*f)(double), Callable<Tensor(const Tensor&, const Tensor&)> vjp) {
