@@ -10,10 +10,10 @@ namespace duet::nn {
 
 /// How a trained model is to be used on images.
 struct ModelDescription {
-  std::vector<std::string> classes;     ///< names, in the order of the outputs
-  std::vector<double> mean, deviation;  ///< of each input channel, pixels counted in [0, 1]: inputs are (x − mean) / deviation
+  std::vector<std::string> classes = {};  ///< names, in the order of the outputs
+  std::vector<double> mean = {}, deviation = {};  ///< of each input channel, pixels counted in [0, 1]: inputs are (x − mean) / deviation
   double threshold = 0.5;               ///< above which a probability counts as yes
-  Metadata more;                        ///< whatever else belongs to the weights; keys of one's own
+  Metadata more = {};      ///< whatever else belongs to the weights; keys of one's own
 };
 
 /// The description as metadata: `architecture`, `options` (a JSON object of numbers), `classes`, `normalization`,
