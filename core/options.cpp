@@ -16,6 +16,9 @@ class Printer final : public FieldVisitor {
   void field(const char* name, std::vector<std::int64_t>& value) override {
     add(name, fmt::format("({})", fmt::join(value, ", ")));
   }
+  void field(const char* name, std::vector<double>& value) override {
+    add(name, fmt::format("({})", fmt::join(value, ", ")));
+  }
   void field(const char* name, Shape& value) override { add(name, to_string(value)); }
   void field(const char* name, std::span<std::int64_t> value) override { add(name, to_string(Shape(value))); }
   void field(const char* name, std::optional<double>& value) override {
@@ -39,6 +42,10 @@ class Printer final : public FieldVisitor {
 };
 
 }  // namespace
+
+void FieldVisitor::field(const char* name, std::vector<double>&) {
+  fail<ValueError>("options", "'{}' is a list of real numbers, which this visitor does not take", name);
+}
 
 std::string to_string(const AnyOptions& options) {
   Printer printer;

@@ -1,6 +1,9 @@
 // Pooling in one to three dimensions. x is (N, C, S...) or, unbatched, (C, S...), with one S per pooled dimension.
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include <duet/core/options.hpp>
 #include <duet/core/tensor.hpp>
 
@@ -20,6 +23,47 @@ struct MaxPoolOptions {
     visitor.field("padding", padding);
     visitor.field("dilation", dilation);
     visitor.field("ceil_mode", ceil_mode);
+  }
+};
+
+/// Windows of an average pool along N dimensions.
+template <int N>
+struct AvgPoolOptions {
+  Extent<N> kernel_size = 1;
+  Extent<N> stride = 0;           ///< 0: the kernel's size
+  Extent<N> padding = 0;          ///< zeros on both sides; at most half of the window
+  bool ceil_mode = false;         ///< also take a last window that reaches over the end
+  bool count_include_pad = true;  ///< divide by what a window spans, padding included; else by what lies inside
+  std::optional<std::int64_t> divisor_override = {};  ///< divide by this instead
+  void fields(FieldVisitor& visitor) {
+    visitor.field("kernel_size", kernel_size);
+    visitor.field("stride", stride);
+    visitor.field("padding", padding);
+    visitor.field("ceil_mode", ceil_mode);
+    visitor.field("count_include_pad", count_include_pad);
+    visitor.field("divisor_override", divisor_override);
+  }
+};
+
+/// The number of outputs of an adaptive pool along N dimensions.
+template <int N>
+struct AdaptivePoolOptions {
+  Extent<N> output_size = 1;
+  void fields(FieldVisitor& visitor) { visitor.field("output_size", output_size); }
+};
+
+/// Windows that a max_unpool turns back. output_size, where the windows leave several, is by default the smallest.
+template <int N>
+struct MaxUnpoolOptions {
+  Extent<N> kernel_size = 1;
+  Extent<N> stride = 0;  ///< 0: the kernel's size
+  Extent<N> padding = 0;
+  std::vector<std::int64_t> output_size = {};  ///< the last N sizes
+  void fields(FieldVisitor& visitor) {
+    visitor.field("kernel_size", kernel_size);
+    visitor.field("stride", stride);
+    visitor.field("padding", padding);
+    visitor.field("output_size", output_size);
   }
 };
 
@@ -62,6 +106,32 @@ inline Tensor max_pool3d(const Tensor& x, std::int64_t kernel_size) { return max
 MaxPoolResult max_pool1d_with_indices(const Tensor& x, const MaxPoolOptions<1>& options);
 MaxPoolResult max_pool2d_with_indices(const Tensor& x, const MaxPoolOptions<2>& options);
 MaxPoolResult max_pool3d_with_indices(const Tensor& x, const MaxPoolOptions<3>& options);
+
+/// The mean of each window. Errors as for max pools; ValueError for a divisor_override of 0.
+Tensor avg_pool1d(const Tensor& x, const AvgPoolOptions<1>& options);
+Tensor avg_pool2d(const Tensor& x, const AvgPoolOptions<2>& options);
+Tensor avg_pool3d(const Tensor& x, const AvgPoolOptions<3>& options);
+inline Tensor avg_pool1d(const Tensor& x, std::int64_t kernel_size) { return avg_pool1d(x, {.kernel_size = kernel_size}); }
+inline Tensor avg_pool2d(const Tensor& x, std::int64_t kernel_size) { return avg_pool2d(x, {.kernel_size = kernel_size}); }
+inline Tensor avg_pool3d(const Tensor& x, std::int64_t kernel_size) { return avg_pool3d(x, {.kernel_size = kernel_size}); }
+
+/// The mean, or the maximum, of as many windows as asked for: output o of n covers inputs floor(o·size / n) up to
+/// ceil((o + 1)·size / n). ShapeError for another rank or an output size below 1.
+Tensor adaptive_avg_pool1d(const Tensor& x, Extent<1> output_size);
+Tensor adaptive_avg_pool2d(const Tensor& x, Pair output_size);
+Tensor adaptive_avg_pool3d(const Tensor& x, Triple output_size);
+MaxPoolResult adaptive_max_pool1d_with_indices(const Tensor& x, Extent<1> output_size);
+MaxPoolResult adaptive_max_pool2d_with_indices(const Tensor& x, Pair output_size);
+MaxPoolResult adaptive_max_pool3d_with_indices(const Tensor& x, Triple output_size);
+Tensor adaptive_max_pool1d(const Tensor& x, Extent<1> output_size);
+Tensor adaptive_max_pool2d(const Tensor& x, Pair output_size);
+Tensor adaptive_max_pool3d(const Tensor& x, Triple output_size);
+
+/// Zeros, with each value at its index in the plane: what max_pool's indices turn back. Of values with one index the
+/// last stays. ShapeError for sizes that these windows do not pool to x's, ValueError for an index out of range.
+Tensor max_unpool1d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<1>& options);
+Tensor max_unpool2d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<2>& options);
+Tensor max_unpool3d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<3>& options);
 
 /// The pair behind max pooling's derivatives, linear and adjoint to each other. `taps`, in the shape of the small side,
 /// says which element of its window each output stands for: u8, or i64 for windows of more than 256 elements.

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <duet/core/random.hpp>
+
 namespace duet {
 namespace {
 
@@ -84,6 +86,15 @@ kernels::PoolPlanes pool_planes(const PoolGeometry& geometry, const Shape& x) {
     planes.axis[max_conv_rank - rank + i] = {geometry.large[i],  geometry.small[i],   geometry.kernel[i],
                                              geometry.stride[i], geometry.padding[i], geometry.dilation[i]};
   return planes;
+}
+
+Tensor sample_distinct(const Shape& shape, std::uint64_t seed) {
+  Generator generator(0x5eed0000 + seed);
+  const Tensor order = randperm(shape.numel(), generator);
+  Tensor values = Tensor::empty(shape, {.dtype = f64});
+  for (std::int64_t i = 0; i < shape.numel(); ++i)
+    raw::data<double>(values)[i] = 0.1 * static_cast<double>(raw::data<std::int64_t>(order)[i]) - 1;
+  return values;
 }
 
 }  // namespace duet

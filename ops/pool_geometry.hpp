@@ -25,6 +25,9 @@ void require_trailing(const ShapeCall& call, int i, const Shape& sizes);
 /// For the kernels: three axes, those in front of size 1.
 kernels::PoolPlanes pool_planes(const PoolGeometry& geometry, const Shape& x);
 
+/// An f64 sample: a permutation of well separated values, of which no step of a finite difference changes the order.
+Tensor sample_distinct(const Shape& shape, std::uint64_t seed);
+
 template <int N>
 Shape to_shape(const Extent<N>& extent) {
   Shape shape;

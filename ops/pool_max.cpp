@@ -2,10 +2,6 @@
 // there. Where the maximum jumps to another element the derivative does not exist; samples keep elements apart.
 #include <duet/ops/pool.hpp>
 
-#include <algorithm>
-#include <numeric>
-
-#include <duet/core/random.hpp>
 #include <duet/ops/pool_geometry.hpp>
 
 namespace duet {
@@ -26,16 +22,6 @@ Dtype tap_dtype(const Shape& kernel) { return kernel.numel() <= 256 ? u8 : i64; 
 template <class Visitor>
 decltype(auto) dispatch_tap(Dtype dtype, Visitor&& visit) {
   return dtype == u8 ? visit(std::uint8_t{}) : visit(std::int64_t{});
-}
-
-/// A permutation of well separated values: no step of a finite difference changes which is the greatest.
-Tensor distinct(const Shape& shape, std::uint64_t seed) {
-  Generator generator(0x5eed0000 + seed);
-  const Tensor order = randperm(shape.numel(), generator);
-  Tensor values = Tensor::empty(shape, {.dtype = f64});
-  for (std::int64_t i = 0; i < shape.numel(); ++i)
-    raw::data<double>(values)[i] = 0.1 * static_cast<double>(raw::data<std::int64_t>(order)[i]) - 1;
-  return values;
 }
 
 template <int N>
@@ -124,7 +110,7 @@ OpPtr define_max_pool() {
       .samples = []() -> std::vector<Sample> {
         std::vector<Sample> samples;
         for (const auto& one : max_pool_cases(std::integral_constant<int, N>()))
-          samples.push_back({one.name, {distinct(one.x, samples.size())}, one.options});
+          samples.push_back({one.name, {sample_distinct(one.x, samples.size())}, one.options});
         return samples;
       },
   });
@@ -169,7 +155,7 @@ std::vector<Sample> tap_samples(bool large) {
   const auto add = [&](const auto& cases) {
     for (const auto& one : cases) {
       const PoolGeometry geometry = max_pool_geometry("max_pool", one.x, one.options);
-      const Tensor x = distinct(one.x, 40 + samples.size());
+      const Tensor x = sample_distinct(one.x, 40 + samples.size());
       Tensor taps;
       if constexpr (std::is_same_v<decltype(one.options), MaxPoolOptions<1>>)
         taps = apply(max_pool1d_op(), {x}, one.options)[1];

@@ -93,6 +93,17 @@ void norm_affine(const NormGeometry& geometry, const T* x, const double* mean, c
 }
 
 template <class T>
+void norm_affine_by_element(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
+                            const T* weight, const T* bias, T* out) {
+  for_each_piece(geometry, [&](std::int64_t row, std::int64_t, std::int64_t offset, std::int64_t count) {
+    const std::int64_t first = offset - row * geometry.length;
+    const Rounded<T> center(mean[row]);
+    table<T>().affine_by_element(x + offset, count, center.value, static_cast<T>(center.rest), static_cast<T>(scale[row]),
+                                 weight + first, bias + first, out + offset);
+  });
+}
+
+template <class T>
 void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
                         double* sum_gx) {
   const std::int64_t pieces = pieces_per_row(geometry), parts = geometry.rows() * pieces;
@@ -127,6 +138,8 @@ void norm_gradient(const NormGeometry& geometry, const T* g, const T* x, const d
 #define DUET_NORM_KERNELS(T)                                                                                          \
   template void norm_moments<T>(const NormGeometry&, const T*, double*, double*);                                     \
   template void norm_affine<T>(const NormGeometry&, const T*, const double*, const double*, const double*, T*);       \
+  template void norm_affine_by_element<T>(const NormGeometry&, const T*, const double*, const double*, const T*,      \
+                                          const T*, T*);                                                              \
   template void norm_gradient_sums<T>(const NormGeometry&, const T*, const T*, const double*, double*, double*);      \
   template void norm_gradient<T>(const NormGeometry&, const T*, const T*, const double*, const double*, const double*, \
                                  const double*, T*);

@@ -28,6 +28,11 @@ template <class T>
 void norm_affine(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
                  const double* shift, T* out);
 
+/// out = (x - mean)·scale·weight + bias, with one mean and scale a row, one weight and bias an element of every row.
+template <class T>
+void norm_affine_by_element(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
+                            const T* weight, const T* bias, T* out);
+
 /// Of each row: the sum of g, and the sum of g·(x - mean).
 template <class T>
 void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,

@@ -82,6 +82,18 @@ void affine(const T* x, std::int64_t count, T mean, T scale, T shift, T* out) {
 }
 
 template <class T>
+void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, const T* weight, const T* bias, T* out) {
+  constexpr int width = lanes<T>;
+  const Batch<T> means(mean), rests(rest), scales(scale);
+  std::int64_t i = 0;
+  for (; i + width <= count; i += width)
+    xsimd::fma((Batch<T>::load_unaligned(x + i) - means - rests) * scales, Batch<T>::load_unaligned(weight + i),
+               Batch<T>::load_unaligned(bias + i))
+        .store_unaligned(out + i);
+  for (; i < count; ++i) out[i] = (x[i] - mean - rest) * scale * weight[i] + bias[i];
+}
+
+template <class T>
 void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx) {
   constexpr int width = lanes<T>;
   const Batch<T> means(mean);
@@ -125,9 +137,9 @@ void gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slo
 
 namespace duet::kernels {
 
-constinit const NormTable<float> DUET_TABLE(norm_f32) = {moments<float>, affine<float>, gradient_sums<float>,
-                                                         gradient<float>};
-constinit const NormTable<double> DUET_TABLE(norm_f64) = {moments<double>, affine<double>, gradient_sums<double>,
-                                                          gradient<double>};
+constinit const NormTable<float> DUET_TABLE(norm_f32) = {moments<float>, affine<float>, affine_by_element<float>,
+                                                         gradient_sums<float>, gradient<float>};
+constinit const NormTable<double> DUET_TABLE(norm_f64) = {moments<double>, affine<double>, affine_by_element<double>,
+                                                          gradient_sums<double>, gradient<double>};
 
 }  // namespace duet::kernels
