@@ -43,10 +43,6 @@ class Printer final : public FieldVisitor {
 
 }  // namespace
 
-void FieldVisitor::field(const char* name, std::vector<double>&) {
-  fail<ValueError>("options", "'{}' is a list of real numbers, which this visitor does not take", name);
-}
-
 std::string to_string(const AnyOptions& options) {
   Printer printer;
   options.visit(printer);

@@ -54,8 +54,8 @@ class FieldVisitor {
   virtual void field(const char* name, double& value) = 0;
   virtual void field(const char* name, std::string& value) = 0;
   virtual void field(const char* name, std::vector<std::int64_t>& value) = 0;
-  /// Refuses (ValueError) unless the visitor says otherwise: few options are lists of real numbers.
-  virtual void field(const char* name, std::vector<double>& value);
+  /// Few options are lists of real numbers: a visitor that does not take them passes by.
+  virtual void field(const char* /*name*/, std::vector<double>& /*value*/) {}
   virtual void field(const char* name, Shape& value) = 0;
   /// A fixed number of integers.
   virtual void field(const char* name, std::span<std::int64_t> value) = 0;

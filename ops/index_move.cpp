@@ -177,8 +177,8 @@ const OpPtr& repeat_op() {
         for (int i = 0; i < repeats.rank(); ++i) {
           if (repeats[i] == 1) continue;
           std::int64_t outer = 1, inner = 1;
-          for (int j = 0; j < repeats.rank(); ++j)
-            if (j != i) (j < i ? outer : inner) *= shape[j];
+          for (int j = 0; j < i; ++j) outer *= shape[j];
+          for (int j = i + 1; j < repeats.rank(); ++j) inner *= shape[j];
           const std::int64_t size = i < extra ? 1 : v.shape(0)[i - extra];
           g = sum(reshape(g, {outer, repeats[i], size, inner}), {.dim = {1}});
           shape[i] = size;

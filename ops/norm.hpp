@@ -75,6 +75,9 @@ Tensor instance_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& b
 /// normalized_shape may be undefined. ShapeError if x does not end in normalized_shape.
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const LayerNormOptions& options);
 
+/// x / sqrt(mean(x²) + eps) · weight over the trailing dimensions (Zhang and Sennrich 2019). weight may be undefined.
+Tensor rms_norm(const Tensor& x, const Tensor& weight, const LayerNormOptions& options);
+
 /// Mean and 1 / sqrt(var + eps) of each group: (C,) with num_groups 0, else (N, num_groups).
 struct NormalizeStatistics {
   Tensor mean, inverse_deviation;

@@ -123,4 +123,15 @@ Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, con
   return apply1(layer_norm_op(), {x, weight, bias}, options);
 }
 
+Tensor rms_norm(const Tensor& x, const Tensor& weight, const LayerNormOptions& options) {
+  if (!x.defined()) fail<ValueError>("rms_norm", "x is undefined");
+  const NormGeometry geometry = layer_geometry("rms_norm", x.shape(), options.normalized_shape);
+  if (weight.defined() && weight.shape() != options.normalized_shape)
+    fail<ShapeError>("rms_norm", "weight needs normalized_shape {}, got {}", options.normalized_shape, weight.shape());
+  const Tensor rows = reshape(x, {geometry.batch, geometry.length});
+  const Tensor scaled = rows * rsqrt(mean(square(rows), {.dim = {1}, .keepdim = true}) + options.eps);
+  const Tensor y = reshape(scaled, x.shape());
+  return weight.defined() ? y * weight : y;
+}
+
 }  // namespace duet
