@@ -50,6 +50,7 @@
 #include <duet/autograd/profiler.hpp>
 #include <duet/autograd/sweep.hpp>
 #include <duet/autograd/taylor.hpp>
+#include <duet/nn/activation.hpp>
 #include <duet/nn/checkpoint.hpp>
 #include <duet/nn/container.hpp>
 #include <duet/nn/conv.hpp>
@@ -62,7 +63,9 @@
 #include <duet/nn/data/synthetic.hpp>
 #include <duet/nn/ema.hpp>
 #include <duet/nn/init.hpp>
+#include <duet/nn/linear.hpp>
 #include <duet/nn/models/description.hpp>
+#include <duet/nn/models/unet.hpp>
 #include <duet/nn/module.hpp>
 #include <duet/nn/norm.hpp>
 #include <duet/nn/optim/clip.hpp>
