@@ -19,7 +19,6 @@ endmacro()
 
 duet_find(Threads Threads::Threads libc6-dev)
 duet_find(fmt fmt::fmt libfmt-dev)
-duet_find(BLAS BLAS::BLAS libopenblas-dev)
 duet_find(ZLIB ZLIB::ZLIB zlib1g-dev)
 duet_find(PNG PNG::PNG libpng-dev)
 duet_find(nlohmann_json nlohmann_json::nlohmann_json nlohmann-json3-dev)

@@ -11,7 +11,7 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/duet SYMBOL
 target_include_directories(duet PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_compile_features(duet PUBLIC cxx_std_20)
 target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
-  fmt::fmt BLAS::BLAS PNG::PNG ZLIB::ZLIB Threads::Threads)
+  fmt::fmt PNG::PNG ZLIB::ZLIB Threads::Threads)
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 

@@ -19,7 +19,7 @@ done
 
 # What duet.hpp drags in, directly or not.
 dragged=$(echo '#include <duet/duet.hpp>' | $compiler -std=c++20 -x c++ -I "$include" -M - | tr ' \\' '\n\n' |
-  grep -E "/($libraries)[/.]" || true)
+  grep -vF "$include/" | grep -E "/($libraries)[/.]" || true)
 [ -z "$dragged" ] || complain "duet.hpp drags in:"$'\n'"$dragged"
 
 alone() {
