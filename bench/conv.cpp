@@ -17,7 +17,7 @@ namespace {
 struct Options {
   std::string shapes = DUET_BENCH_SHAPES, filter;
   int threads = 0;
-  bool json = false, f64 = false;
+  bool json = false, f64 = false, processor_time = false;
 };
 
 ConvGeometry geometry_of(const ConvShape& s) {
@@ -100,7 +100,11 @@ void add_conv(CLI::App& app) {
   command->add_option("--shapes", options->shapes, "file of shapes")->check(CLI::ExistingFile);
   command->add_flag("--json", options->json, "one JSON object a line");
   command->add_flag("--f64", options->f64, "double precision");
+  command->add_flag("--processor-time", options->processor_time,
+                    "count one thread's processor time, for comparisons on a busy machine");
   command->callback([options] {
+    count_processor_time = options->processor_time;
+    if (options->processor_time) options->threads = 1;
     if (options->threads > 0) set_num_threads(options->threads);
     print_table(read_shapes(options->shapes, options->filter), *options);
   });

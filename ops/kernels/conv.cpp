@@ -23,16 +23,36 @@ void fill_bias(const ConvReading& r, const T* bias, T* out) {
 }
 
 /// Vectors of channels run at nearly the machine's peak, but each sum has to be turned into its plane, which costs
-/// as much as some twenty products. Vectors of pixels need no turning, but long rows, and reload pixels for every
+/// as much as some twelve products. Vectors of pixels need no turning, but long rows, and reload pixels for every
 /// four channels.
 template <class T>
 bool prefers_rows(const ConvReading& r) {
   const int vector = conv_kernels<T>().lanes;
-  const double row = static_cast<double>(r.axis[2].positions);
+  const Index row = r.axis[2].positions;
   const double products = static_cast<double>(r.source_channels * r.taps) / static_cast<double>(r.phases());
-  const double by_channels = (products + 20) / fill_of_lanes(r.out_channels, vector);
-  const double by_rows = (1.4 * products + 4) / fill_of_lanes(r.axis[2].positions, vector) * (row < vector ? 2.0 : 1.0);
+  const double by_channels = (products + 12) / fill_of_lanes(r.out_channels, vector);
+  const double interleaving = r.axis[2].period > 1 ? 8 : 0;
+  const double by_rows = (1.4 * products + 4 + interleaving) / fill_of_lanes(row, vector) * (row < vector ? 2.0 : 1.0);
   return by_rows < by_channels;
+}
+
+/// The cost of the weight gradient per output pixel, in products of vectors: the products themselves, turning the
+/// side whose channels lie in vectors, and copying the other.
+template <class T>
+double cost_by_channels(const ConvReading& r) {
+  const int vector = conv_kernels<T>().lanes;
+  const double channels = static_cast<double>(r.out_channels), source = static_cast<double>(r.source_channels);
+  const double products = channels / vector / fill_of_lanes(r.out_channels, vector) * source * static_cast<double>(r.taps);
+  const double turning = r.axis[2].period == 1 ? 1.5 : 4;
+  return products + turning * channels * static_cast<double>(r.phases()) + source;
+}
+
+template <class T>
+double cost_by_rows(const ConvReading& r) {
+  const int vector = conv_kernels<T>().lanes;
+  const double channels = static_cast<double>(r.out_channels), source = static_cast<double>(r.source_channels);
+  const double products = 1.5 * channels * source * static_cast<double>(r.taps) / vector;
+  return products / fill_of_lanes(r.axis[2].positions, vector) + (r.pointwise() ? 0 : source);
 }
 
 template <class T>
@@ -61,20 +81,19 @@ void conv_transpose(const ConvGeometry& geometry, std::int64_t batch, const T* y
 template <class T>
 void conv_weight(const ConvGeometry& geometry, std::int64_t batch, const T* x, const T* y, T* w) {
   const std::int64_t count = geometry.weight_shape().numel();
-  const std::int64_t large = geometry.large_channels / geometry.groups, small = geometry.small_channels / geometry.groups;
   if (count == 0) return;
   if (geometry.large_shape(batch).numel() == 0 || geometry.small_shape(batch).numel() == 0) {
     std::fill_n(w, count, T(0));
     return;
   }
-  const int vector = conv_kernels<T>().lanes;
-  const double by_small = fill_of_lanes(small, vector), by_large = 0.8 * fill_of_lanes(large, vector);
-  if (std::max(by_small, by_large) <= 0.35)
-    weight_by_rows(read_small(geometry, batch), x, y, w);
-  else if (by_small >= by_large)
-    weight_by_channels(read_small(geometry, batch), x, y, w);
+  const ConvReading to_small = read_small(geometry, batch), to_large = read_large(geometry, batch);
+  const double by_small = cost_by_channels<T>(to_small), by_large = cost_by_channels<T>(to_large);
+  if (cost_by_rows<T>(to_small) < std::min(by_small, by_large))
+    weight_by_rows(to_small, x, y, w);
+  else if (by_small <= by_large)
+    weight_by_channels(to_small, x, y, w);
   else
-    weight_by_channels(read_large(geometry, batch), y, x, w);
+    weight_by_channels(to_large, y, x, w);
 }
 
 #define DUET_INSTANTIATE(T)                                                                                      \

@@ -65,11 +65,25 @@ class ChannelConv {
  private:
   Index panel_size(const Panel& p) const { return r_.source_channels * r_.taps * p.width; }
 
+  /// Rows of a panel that a tile of columns uses per channel: the taps of a phase, but in small planes most of them
+  /// meet nothing.
+  Index used_taps() const {
+    double used = 1;
+    for (const AxisReading& a : r_.axis) {
+      Index pairs = 0;
+      for (Index t = 0; t < a.taps(); ++t)
+        for (Index i = 0; i < a.positions; ++i) {
+          const Index at = i * a.step + a.delta[t];
+          pairs += at >= 0 && at < a.source;
+        }
+      used *= std::max(1.0, static_cast<double>(pairs) / static_cast<double>(a.positions * a.phases));
+    }
+    return static_cast<Index>(used + 0.99);
+  }
+
   ChannelSteps choose_steps() const {
-    Index most_taps = 1;
-    for (Index f = 0; f < r_.phases(); ++f) most_taps = std::max(most_taps, r_.first[f + 1] - r_.first[f]);
     const Index rows = panel_bytes / static_cast<Index>(sizeof(T)) / (2 * k_.lanes);
-    const Index count = divide_up(r_.source_channels, std::max<Index>(1, rows / most_taps));
+    const Index count = divide_up(r_.source_channels, std::max<Index>(1, rows / used_taps()));
     return {r_.source_channels, divide_up(r_.source_channels, count)};
   }
 
@@ -151,7 +165,8 @@ class ChannelConv {
   Work prepare(const Block& block) const;
   void list_ranges(Work& work) const;
   void compute(Index share, Index block_index, const T* packed) const;
-  void multiply(const Work& work, const Panel& panel, const T* packed, const T* tile, Slice steps, T* sums) const;
+  void multiply(const Work& work, Index group, const Panel& panel, const T* packed, const T* tile, Slice steps,
+                T* sums) const;
   void write(const Work& work, Index group, const Panel& panel, const T* sums) const;
 
   const ConvReading& r_;
@@ -258,7 +273,7 @@ void ChannelConv<T>::compute(Index share, Index block_index, const T* packed) co
     for (Index p = 0; p < panels; ++p) {
       const Panel& panel = panels_[first_panel + p];
       T* here = sums + (one_tile ? 0 : p * panel_sums);
-      multiply(work, panel, packed + p * panel_size(panels_.front()), tile, steps, here);
+      multiply(work, group, panel, packed + p * panel_size(panels_.front()), tile, steps, here);
       if (steps.end == steps_.count()) write(work, group, panel, here);
     }
   }
@@ -266,13 +281,20 @@ void ChannelConv<T>::compute(Index share, Index block_index, const T* packed) co
 
 /// Adds the products of some channel steps to the sums of every phase.
 template <class T>
-void ChannelConv<T>::multiply(const Work& work, const Panel& panel, const T* packed, const T* tile, Slice steps,
-                              T* sums) const {
+void ChannelConv<T>::multiply(const Work& work, Index group, const Panel& panel, const T* packed, const T* tile,
+                              Slice steps, T* sums) const {
   PanelProduct<T> task{};
   task.column_offset = work.column_offset.data();
   task.columns = static_cast<Index>(work.column_offset.size());
   task.sums_stride = panel.width;
   const Index tile_channel = steps_.at(steps.begin).begin;
+  // Where columns are neighbours in the output, its lines can be fetched ahead.
+  const Block& block = work.block;
+  const bool in_order = r_.out_plane == r_.positions && block.images == 1 && block.box[2] == r_.axis[2].positions;
+  const T* out = out_ + ((block.image * r_.groups + group) * r_.out_channels + panel.begin) * r_.out_plane +
+                 (block.start[0] * r_.axis[1].out + block.start[1]) * r_.axis[2].out;
+  task.target_stride = r_.out_plane;
+  task.target_lanes = panel.lanes;
   for (Index f = 0; f < r_.phases(); ++f) {
     task.sums = sums + f * pixels() * panel.width;
     task.first_range = work.first_range[f].empty() ? nullptr : work.first_range[f].data();
@@ -286,6 +308,7 @@ void ChannelConv<T>::multiply(const Work& work, const Panel& panel, const T* pac
       task.rows = static_cast<std::int32_t>((r_.first[f + 1] - r_.first[f]) * channels.size());
       task.range_unit = static_cast<std::int32_t>(channels.size());
       task.accumulate = step > 0;
+      task.target = step + 1 == steps_.count() && in_order ? out : nullptr;
       k_.product[panel.vectors - 1](task);
     }
   }

@@ -8,7 +8,7 @@
 namespace duet::kernels {
 
 /// Bytes of a source tile that leave room in a second-level cache of 512 KiB for what streams past it.
-inline constexpr Index tile_bytes = 192 * 1024;
+inline constexpr Index tile_bytes = 208 * 1024;
 
 /// Bytes of a panel that stay in a first-level cache of 32 KiB.
 inline constexpr Index panel_bytes = 16 * 1024;

@@ -42,6 +42,11 @@ void finish(ConvReading& r) {
     r.out_plane *= a.out;
     r.positions *= a.positions;
   }
+  for (Index t = 0; t < r.taps; ++t) {
+    r.along[2].push_back(t % r.axis[2].taps());
+    r.along[1].push_back(t / r.axis[2].taps() % r.axis[1].taps());
+    r.along[0].push_back(t / r.axis[2].taps() / r.axis[1].taps());
+  }
   // Taps by phase. A tap whose phase has no output comes last and is never used.
   const Index phases = r.phases();
   std::vector<Index> phase_of(static_cast<std::size_t>(r.taps));
@@ -86,10 +91,12 @@ ConvReading read(const ConvGeometry& g, Index batch, bool small) {
 
 }  // namespace
 
-Index ConvReading::tap_along(Index tap, int a) const {
-  if (a == 2) return tap % axis[2].taps();
-  tap /= axis[2].taps();
-  return a == 1 ? tap % axis[1].taps() : tap / axis[1].taps();
+bool ConvReading::inside() const {
+  for (const AxisReading& a : axis) {
+    const auto [low, high] = std::minmax_element(a.delta.begin(), a.delta.end());
+    if (*low < 0 || (a.positions - 1) * a.step + *high >= a.source) return false;
+  }
+  return true;
 }
 
 ConvReading read_small(const ConvGeometry& geometry, Index batch) { return read(geometry, batch, true); }
@@ -179,9 +186,20 @@ void SourceTile::fill(T* tile, const T* source, Index source_image, Index images
     if (end > begin) std::memcpy(to + begin, row + from[2][begin], static_cast<std::size_t>(end - begin) * sizeof(T));
     for (Index i = end; i < length; ++i) to[i] = T(0);
   };
+  // A tile that holds whole planes takes each as one run.
+  bool planes = whole && begin == 0 && end == length && length == source_row && stride_[1] == source_row;
+  for (int a = 0; a < 2; ++a)
+    for (std::size_t i = 0; i < from[a].size(); ++i) planes = planes && from[a][i] == from[a][0] + static_cast<Index>(i);
+  planes = planes && from[0][0] >= 0 && from[1][0] >= 0 && from[1].size() * from[0].size() > 1 &&
+           (from[0].size() == 1 || static_cast<Index>(from[1].size()) == reading_.axis[1].source);
   for (Index c = 0; c < channels; ++c)
     for (Index n = 0; n < images; ++n) {
       const T* plane = source + n * source_image + c * reading_.source_plane;
+      if (planes) {
+        std::memcpy(tile + c * channel_stride_ + n * image_stride_, plane + from[0][0] * source_depth + from[1][0] * source_row,
+                    from[0].size() * from[1].size() * static_cast<std::size_t>(source_row) * sizeof(T));
+        continue;
+      }
       for (std::size_t d = 0; d < from[0].size(); ++d)
         for (std::size_t h = 0; h < from[1].size(); ++h) {
           T* to = tile + c * channel_stride_ + n * image_stride_ + static_cast<Index>(d) * stride_[0] +

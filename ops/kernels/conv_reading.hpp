@@ -39,9 +39,13 @@ struct ConvReading {
 
   /// Taps in the order of their phases; those of phase f are order[first[f]] up to order[first[f + 1]].
   std::vector<Index> order, first;
+  /// Whether every tap of every position meets the source: no padding.
+  bool inside() const;
+  /// Whether output planes are source planes times numbers: a matrix product of channels.
+  bool pointwise() const { return taps == 1 && inside() && source_plane == positions && out_plane == positions; }
   Index phases() const { return axis[0].phases * axis[1].phases * axis[2].phases; }
-  /// Tap `tap`'s index along an axis.
-  Index tap_along(Index tap, int a) const;
+  std::vector<Index> along[max_conv_rank];  ///< each tap's index along an axis
+  Index tap_along(Index tap, int a) const { return along[a][static_cast<std::size_t>(tap)]; }
 };
 
 /// The reading from the large side to the small one, or back.

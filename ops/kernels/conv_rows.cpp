@@ -12,8 +12,13 @@
 namespace duet::kernels {
 namespace {
 
-constexpr Index least_pixels = 256, most_pixels = 16384, wanted_items = 16;
+constexpr Index least_pixels = 256, most_pixels = 4096, wanted_items = 16;
 constexpr Index item_products = 1 << 16;  // work below this is not worth an item of its own
+
+/// Whether rows can be read where they are: no padding, and neighbouring positions are neighbours in the source.
+bool reads_directly(const ConvReading& r) {
+  return r.inside() && r.axis[2].step == 1 && r.source_channels * r.source_plane < INT32_MAX;
+}
 
 template <class T>
 class RowConv {
@@ -30,7 +35,7 @@ class RowConv {
         tile_(reading, blocking_.box, 1, true, sizeof(T)) {
     blocking_.image_blocks = reading.batch;
     blocking_.images = 1;
-    if (direct_) join_rows();
+    joined_ = direct_ && r_.pointwise() && blocking_.box[2] == r_.axis[2].positions;
     list_offsets();
     arrange_weights(weight);
   }
@@ -49,22 +54,6 @@ class RowConv {
   }
 
  private:
-  /// Whether every tap of every position meets the source, in neighbouring elements: then nothing need be copied.
-  static bool reads_directly(const ConvReading& r) {
-    if (r.source_channels * r.source_plane >= INT32_MAX) return false;
-    for (int a = 0; a < max_conv_rank; ++a) {
-      const auto [low, high] = std::minmax_element(r.axis[a].delta.begin(), r.axis[a].delta.end());
-      if (*low < 0 || (r.axis[a].positions - 1) * r.axis[a].step + *high >= r.axis[a].source) return false;
-    }
-    return r.axis[2].step == 1;
-  }
-
-  /// A direct 1x1 reading of whole planes has no rows: one long run is as good.
-  void join_rows() {
-    const bool plain = r_.taps == 1 && r_.source_plane == r_.positions && r_.out_plane == r_.positions;
-    joined_ = plain && blocking_.box[2] == r_.axis[2].positions;
-  }
-
   void list_offsets() {
     const Index row = r_.axis[2].source, depth = row * r_.axis[1].source;
     for (Index f = 0; f < r_.phases(); ++f) {
@@ -205,9 +194,11 @@ class RowWeight {
         tile_(reading, blocking_.box, 1, true, sizeof(T)) {
     blocking_.image_blocks = reading.batch;
     blocking_.images = 1;
+    direct_ = r_.pointwise() && reads_directly(r_) && blocking_.box[2] == r_.axis[2].positions;
     for (Index c = 0; c < r_.source_channels; ++c)
       for (Index t = 0; t < r_.taps; ++t)
-        offset_.push_back(static_cast<std::int32_t>(c * tile_.channel_stride() + tile_.tap_offset(t)));
+        offset_.push_back(static_cast<std::int32_t>(
+            direct_ ? c * r_.source_plane : c * tile_.channel_stride() + tile_.tap_offset(t)));
   }
 
   void run() {
@@ -234,8 +225,8 @@ class RowWeight {
   void accumulate(Index group, const Block& block, T* tile, T* to) const {
     const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
     const Index channels = r_.source_channels, terms = static_cast<Index>(offset_.size());
-    tile_.fill(tile, source_ + (block.image * r_.groups + group) * channels * r_.source_plane, 0, 1, channels, block.start,
-               block.box);
+    const T* source = source_ + (block.image * r_.groups + group) * channels * r_.source_plane;
+    if (!direct_) tile_.fill(tile, source, 0, 1, channels, block.start, block.box);
     for (Index k = 0; k < r_.out_channels; ++k)
       for (Index d = 0; d < block.box[0]; ++d) {
         const Index plane = (block.image * r_.groups + group) * r_.out_channels + k;
@@ -243,12 +234,14 @@ class RowWeight {
         task.lanes = out_ + plane * r_.out_plane +
                      ((block.start[0] + d) * ah.out + block.start[1]) * aw.out + block.start[2];
         task.lanes_row = aw.out;
-        task.source = tile + tile_.position_offset(0, d);
+        // A pointwise plane has no rows: one long run is as good.
+        const Index start = ((block.start[0] + d) * ah.out + block.start[1]) * aw.out;
+        task.source = direct_ ? source + start : tile + tile_.position_offset(0, d);
         task.source_row = tile_.position_offset(1, 1);
         task.offset = offset_.data();
         task.terms = terms;
-        task.rows = block.box[1];
-        task.count = block.box[2];
+        task.rows = direct_ ? 1 : block.box[1];
+        task.count = direct_ ? block.box[1] * block.box[2] : block.box[2];
         task.to = to + k * terms;
         k_.dots(task);
       }
@@ -262,6 +255,7 @@ class RowWeight {
   Blocking blocking_;
   SourceTile tile_;
   std::vector<std::int32_t> offset_;
+  bool direct_ = false;
 };
 
 }  // namespace

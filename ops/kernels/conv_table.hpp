@@ -37,6 +37,11 @@ struct PanelProduct {
   const std::int32_t* first_range;
   const RowRange* ranges;
   bool accumulate;                     ///< add to sums rather than overwrite
+  /// Where the sums of column i will be written soon, at target + lane * target_stride + i; or null. The lines are
+  /// asked for while there is still arithmetic to hide the wait.
+  const T* target;
+  std::int64_t target_stride;
+  int target_lanes;
 };
 
 /// to[destination(i)][lane] = from[lane * lane_stride + i * step] for i < count; lanes from `lanes` to `width` are

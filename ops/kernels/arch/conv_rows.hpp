@@ -40,11 +40,20 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
   const T* weights = p.weights;
   for (std::int64_t term = 0; term < p.terms; ++term, weights += outputs) {
     const T* from = source + p.offset[term];
-    V pixels[vectors];
-    for (int v = 0; v < vectors; ++v) pixels[v] = V::load_unaligned(from + v * L);
-    for (int o = 0; o < outputs; ++o) {
-      const V weight(weights[o]);
-      for (int v = 0; v < vectors; ++v) sum[o][v] = xsimd::fma(weight, pixels[v], sum[o][v]);
+    if constexpr (outputs < vectors) {  // keep the fewer of the two in registers
+      V weight[outputs];
+      for (int o = 0; o < outputs; ++o) weight[o] = V(weights[o]);
+      for (int v = 0; v < vectors; ++v) {
+        const V pixels = V::load_unaligned(from + v * L);
+        for (int o = 0; o < outputs; ++o) sum[o][v] = xsimd::fma(weight[o], pixels, sum[o][v]);
+      }
+    } else {
+      V pixels[vectors];
+      for (int v = 0; v < vectors; ++v) pixels[v] = V::load_unaligned(from + v * L);
+      for (int o = 0; o < outputs; ++o) {
+        const V weight(weights[o]);
+        for (int v = 0; v < vectors; ++v) sum[o][v] = xsimd::fma(weight, pixels[v], sum[o][v]);
+      }
     }
   }
   for (int o = 0; o < outputs; ++o)
@@ -138,12 +147,24 @@ void dots_of(const RowDots<T>& p, const std::int32_t* offset, T* to) {
   for (int t = 0; t < terms; ++t) to[t] += sum_of<T>(sum[t]) + rest[t];
 }
 
+constexpr int most_dots = 9;  // sums that fit the registers; a 3x3 kernel's
+
+/// `count` terms at once, count <= terms.
+template <class T, int terms>
+void some_dots(const RowDots<T>& p, std::int64_t first, std::int64_t count) {
+  if (count == terms)
+    dots_of<T, terms>(p, p.offset + first, p.to + first);
+  else if constexpr (terms > 1)
+    some_dots<T, terms - 1>(p, first, count);
+}
+
 template <class T>
 void dots(const RowDots<T>& p) {
-  std::int64_t term = 0;
-  for (; term + 8 <= p.terms; term += 8) dots_of<T, 8>(p, p.offset + term, p.to + term);
-  for (; term + 3 <= p.terms; term += 3) dots_of<T, 3>(p, p.offset + term, p.to + term);
-  for (; term < p.terms; ++term) dots_of<T, 1>(p, p.offset + term, p.to + term);
+  const std::int64_t rounds = (p.terms + most_dots - 1) / most_dots;
+  for (std::int64_t i = 0; i < rounds; ++i) {
+    const std::int64_t first = p.terms * i / rounds, last = p.terms * (i + 1) / rounds;
+    some_dots<T, most_dots>(p, first, last - first);
+  }
 }
 
 }  // namespace

@@ -70,6 +70,9 @@ void product(const PanelProduct<T>& p) {
     const std::int32_t unit = ranged ? p.range_unit : 1;
     const std::int32_t* offset = p.column_offset + column;
     T* sums = p.sums + column * p.sums_stride;
+    if (p.target != nullptr)
+      for (int lane = 0; lane < p.target_lanes; ++lane)
+        __builtin_prefetch(p.target + column + lane * p.target_stride, 1, 2);
     if (p.columns - column >= tile_columns)
       tile<T, vectors, tile_columns>(p, offset, sums, range, last, unit);
     else
