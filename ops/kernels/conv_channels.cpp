@@ -24,6 +24,23 @@ struct ChannelSteps {
   Slice at(Index i) const { return {i * size, std::min(channels, (i + 1) * size)}; }
 };
 
+/// The taps that meet the source from a position, as a bit each; all ones for a kernel of more than 64.
+std::vector<std::uint64_t> meeting_taps(const AxisReading& axis, Index start, Index count) {
+  std::vector<std::uint64_t> masks(static_cast<std::size_t>(count), axis.taps() > 64 ? ~std::uint64_t{0} : 0);
+  if (axis.taps() > 64) return masks;
+  for (Index i = 0; i < count; ++i)
+    for (Index t = 0; t < axis.taps(); ++t) {
+      const Index at = (start + i) * axis.step + axis.delta[t];
+      if (at >= 0 && at < axis.source) masks[i] |= std::uint64_t{1} << t;
+    }
+  return masks;
+}
+
+struct TapMask {
+  std::uint64_t axis[max_conv_rank] = {0, 0, 0};
+  bool operator==(const TapMask&) const = default;
+};
+
 template <class T>
 class ChannelConv {
  public:
@@ -164,6 +181,7 @@ class ChannelConv {
 
   Work prepare(const Block& block) const;
   void list_ranges(Work& work) const;
+  void list_phase_ranges(Work& work, Index phase, const std::vector<TapMask>& tiles, const TapMask& full) const;
   void compute(Index share, Index block_index, const T* packed) const;
   void multiply(const Work& work, Index group, const Panel& panel, const T* packed, const T* tile, Slice steps,
                 T* sums) const;
@@ -187,14 +205,7 @@ template <class T>
 typename ChannelConv<T>::Work ChannelConv<T>::prepare(const Block& block) const {
   Work work;
   work.block = block;
-  work.column_offset.reserve(static_cast<std::size_t>(block.box.product() * block.images));
-  for (Index d = 0; d < block.box[0]; ++d)
-    for (Index h = 0; h < block.box[1]; ++h)
-      for (Index w = 0; w < block.box[2]; ++w) {
-        const Index at = tile_.position_offset(0, d) + tile_.position_offset(1, h) + tile_.position_offset(2, w);
-        for (Index n = 0; n < block.images; ++n)
-          work.column_offset.push_back(static_cast<std::int32_t>(at + n * tile_.image_stride()));
-      }
+  work.column_offset = tile_.offsets(block.box, block.images);
   list_ranges(work);
   return work;
 }
@@ -204,51 +215,63 @@ typename ChannelConv<T>::Work ChannelConv<T>::prepare(const Block& block) const 
 template <class T>
 void ChannelConv<T>::list_ranges(Work& work) const {
   const Block& block = work.block;
-  std::vector<std::uint64_t> valid[max_conv_rank];
+  std::vector<std::uint64_t> masks[max_conv_rank];
+  TapMask full;
   bool all = true;
   for (int a = 0; a < max_conv_rank; ++a) {
-    const AxisReading& axis = r_.axis[a];
-    for (Index i = 0; i < block.box[a]; ++i) {
-      std::uint64_t mask = axis.taps() > 64 ? ~std::uint64_t{0} : 0;
-      if (mask == 0)
-        for (Index t = 0; t < axis.taps(); ++t) {
-          const Index at = (block.start[a] + i) * axis.step + axis.delta[t];
-          if (at >= 0 && at < axis.source)
-            mask |= std::uint64_t{1} << t;
-          else
-            all = false;
-        }
-      valid[a].push_back(mask);
-    }
+    const Index taps = r_.axis[a].taps();
+    full.axis[a] = taps >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << taps) - 1;
+    masks[a] = meeting_taps(r_.axis[a], block.start[a], block.box[a]);
+    for (const std::uint64_t mask : masks[a]) all = all && mask == full.axis[a];
   }
   work.first_range.resize(static_cast<std::size_t>(r_.phases()));
   if (all) return;
+  // The masks of each tile of columns, then its ranges in every phase.
   const Index columns = static_cast<Index>(work.column_offset.size());
-  for (Index f = 0; f < r_.phases(); ++f) {
-    auto& first = work.first_range[f];
-    for (Index column = 0; column < columns; column += k_.tile) {
-      first.push_back(static_cast<std::int32_t>(work.ranges.size()));
-      std::uint64_t mask[max_conv_rank] = {0, 0, 0};
-      const Index last = std::min(columns, column + k_.tile);
-      for (Index position = column / block.images; position <= (last - 1) / block.images; ++position) {
-        mask[2] |= valid[2][position % block.box[2]];
-        mask[1] |= valid[1][position / block.box[2] % block.box[1]];
-        mask[0] |= valid[0][position / block.box[2] / block.box[1]];
-      }
-      for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
-        bool meets = true;
-        for (int a = 0; a < max_conv_rank; ++a)
-          meets = meets && (mask[a] >> (r_.tap_along(r_.order[i], a) & 63) & 1);
-        if (!meets) continue;
-        const auto at = static_cast<std::int32_t>(i - r_.first[f]);
-        if (static_cast<std::int32_t>(work.ranges.size()) > first.back() && work.ranges.back().end == at)
-          work.ranges.back().end = at + 1;
-        else
-          work.ranges.push_back({at, at + 1});
-      }
+  std::vector<TapMask> tiles(static_cast<std::size_t>(divide_up(columns, k_.tile)));
+  Index column = 0;
+  for (Index d = 0; d < block.box[0]; ++d)
+    for (Index h = 0; h < block.box[1]; ++h)
+      for (Index w = 0; w < block.box[2]; ++w, column += block.images)
+        for (Index tile = column / k_.tile; tile <= (column + block.images - 1) / k_.tile; ++tile) {
+          tiles[tile].axis[0] |= masks[0][d];
+          tiles[tile].axis[1] |= masks[1][h];
+          tiles[tile].axis[2] |= masks[2][w];
+        }
+  for (Index f = 0; f < r_.phases(); ++f) list_phase_ranges(work, f, tiles, full);
+}
+
+template <class T>
+void ChannelConv<T>::list_phase_ranges(Work& work, Index phase, const std::vector<TapMask>& tiles,
+                                       const TapMask& full) const {
+  auto& first = work.first_range[phase];
+  first.reserve(tiles.size() + 1);
+  const Index begin = r_.first[phase], end = r_.first[phase + 1];
+  for (std::size_t tile = 0; tile < tiles.size(); ++tile) {
+    const auto at = static_cast<std::int32_t>(work.ranges.size());
+    const std::int32_t before = tile > 0 ? first.back() : at;
+    first.push_back(at);
+    if (tiles[tile] == full) {
+      if (end > begin) work.ranges.push_back({0, static_cast<std::int32_t>(end - begin)});
+      continue;
     }
-    first.push_back(static_cast<std::int32_t>(work.ranges.size()));
+    if (tile > 0 && tiles[tile] == tiles[tile - 1]) {
+      for (std::int32_t i = before; i < at; ++i) work.ranges.push_back(RowRange(work.ranges[i]));
+      continue;
+    }
+    for (Index i = begin; i < end; ++i) {
+      bool meets = true;
+      for (int a = 0; a < max_conv_rank; ++a)
+        meets = meets && (tiles[tile].axis[a] >> (r_.tap_along(r_.order[i], a) & 63) & 1);
+      if (!meets) continue;
+      const auto tap = static_cast<std::int32_t>(i - begin);
+      if (static_cast<std::int32_t>(work.ranges.size()) > at && work.ranges.back().end == tap)
+        work.ranges.back().end = tap + 1;
+      else
+        work.ranges.push_back({tap, tap + 1});
+    }
   }
+  first.push_back(static_cast<std::int32_t>(work.ranges.size()));
 }
 
 template <class T>

@@ -147,6 +147,19 @@ Index SourceTile::tap_offset(Index tap) const {
   return offset;
 }
 
+std::vector<std::int32_t> SourceTile::offsets(const Box& box, Index images) const {
+  std::vector<std::int32_t> list(static_cast<std::size_t>(box.product() * images));
+  std::int32_t* to = list.data();
+  const Index step = position_offset(2, 1);
+  for (Index d = 0; d < box[0]; ++d)
+    for (Index h = 0; h < box[1]; ++h) {
+      Index at = position_offset(0, d) + position_offset(1, h);
+      for (Index w = 0; w < box[2]; ++w, at += step)
+        for (Index n = 0; n < images; ++n) *to++ = static_cast<std::int32_t>(at + n * image_stride_);
+    }
+  return list;
+}
+
 Index SourceTile::sample(int a, Index start, Index i) const {
   const AxisReading& axis = reading_.axis[a];
   Index at = 0;

@@ -77,6 +77,8 @@ class SourceTile {
   Index image_stride() const { return image_stride_; }
   Index channel_stride() const { return channel_stride_; }
   Index row_stride() const { return stride_[1]; }
+  /// Offsets of all positions of a box, images side by side.
+  std::vector<std::int32_t> offsets(const Box& box, Index images) const;
   /// Elements to allocate for a number of channels.
   Index size(Index channels) const { return channels * channel_stride_ + slack_; }
 

@@ -98,7 +98,6 @@ class ChannelWeight {
   };
 
   void accumulate(Index task, Index split, T* sums) const;
-  void list_rows(Work& work) const;
   void list_ranges(Work& work, Index phase, Index channels) const;
   void pack_panel(const Block& block, Index channel, const Panel& panel, Index phase, T* packed) const;
   void write(Index task, Index panel, const T* sums) const;
@@ -127,15 +126,17 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
   for (Index t = 0; t < r_.taps; ++t)
     for (Index c = 0; c < channels; ++c)
       work.column_offset.push_back(static_cast<std::int32_t>(tile_.tap_offset(r_.order[t]) + c * tile_.channel_stride()));
-  std::fill_n(sums, item_sums_, T(0));
   const Slice blocks = slice(blocking_.blocks(), splits_, split);
+  // The first block overwrites the sums, except of taps that reach no output.
+  if (r_.first[r_.phases()] < r_.taps || channels < channels_ || task.panels.size() < panels_per_group_)
+    std::fill_n(sums, item_sums_, T(0));
   for (Index b = blocks.begin; b < blocks.end; ++b) {
     work.block = block_at(r_, blocking_, b);
     const Index channel = task.group * r_.source_channels + task.channels.begin;
     const Index image = r_.groups * r_.source_channels * r_.source_plane;
     tile_.fill(tile, source_ + work.block.image * image + channel * r_.source_plane, image, work.block.images, channels,
                work.block.start, work.block.box);
-    list_rows(work);
+    work.row_offset = tile_.offsets(work.block.box, work.block.images);
     for (Index f = 0; f < r_.phases(); ++f) {
       if (r_.first[f] == r_.first[f + 1]) continue;
       list_ranges(work, f, channels);
@@ -154,24 +155,11 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
         product.first_range = work.ranged ? work.first_range.data() : nullptr;
         product.ranges = work.ranges.data();
         product.range_unit = static_cast<std::int32_t>(work.block.images);
-        product.accumulate = true;
+        product.accumulate = b > blocks.begin;
         k_.product[panel.vectors - 1](product);
       }
     }
   }
-}
-
-template <class T>
-void ChannelWeight<T>::list_rows(Work& work) const {
-  const Block& block = work.block;
-  work.row_offset.clear();
-  for (Index d = 0; d < block.box[0]; ++d)
-    for (Index h = 0; h < block.box[1]; ++h)
-      for (Index w = 0; w < block.box[2]; ++w) {
-        const Index at = tile_.position_offset(0, d) + tile_.position_offset(1, h) + tile_.position_offset(2, w);
-        for (Index n = 0; n < block.images; ++n)
-          work.row_offset.push_back(static_cast<std::int32_t>(at + n * tile_.image_stride()));
-      }
 }
 
 /// For each tile of columns, the positions whose source elements exist. Single columns of a plane are left out only

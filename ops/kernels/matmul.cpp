@@ -36,7 +36,7 @@ class Product {
     step_ = divide_up(k, divide_up(k, step_));
     strip_ = std::max<Index>(packed_bytes / static_cast<Index>(sizeof(T)) / step_ / (2 * kernels_.lanes), 1) * 2 * kernels_.lanes;
     // Rows at the same place modulo a page fall into the same sets of the caches.
-    pack_a_ = a.transposed || a.stride * static_cast<Index>(sizeof(T)) % 2048 == 0;
+    pack_a_ = a.transposed || a.stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
   }
 
   void run() {
@@ -56,6 +56,16 @@ class Product {
 
   void pack_b(const std::vector<Panel>& panels, Index column, Index step, T* packed) const {
     parallel_for(static_cast<Index>(panels.size()), all_in_one() > 1 ? all_in_one() : 4, [&](Index begin, Index end) {
+      const int width = panels.front().width;
+      if (!b_.transposed && panels[end - 1].lanes == width) {
+        // Several panels at a time: longer stretches of each row.
+        for (Index p = 0; p < depth(step); ++p) {
+          const T* from = b_.element(step + p, column + panels[begin].begin);
+          for (Index i = begin; i < end; ++i, from += width)
+            std::memcpy(packed + panels[i].begin * step_ + p * width, from, static_cast<std::size_t>(width) * sizeof(T));
+        }
+        return;
+      }
       for (Index i = begin; i < end; ++i) {
         LanePack<T> task{};
         task.from = b_.element(step, column + panels[i].begin);
@@ -72,9 +82,11 @@ class Product {
   }
 
   void multiply(const std::vector<Panel>& panels, Index column, Index step, const T* packed) const {
-    const Index rows = std::min(row_block, divide_up(divide_up(m_, kernels_.tile), 4) * kernels_.tile);
+    // Few rows an item where that makes enough items; only then also parts of the columns, which copy a again.
+    const Index tiles = divide_up(m_, kernels_.tile);
+    const Index rows = std::clamp<Index>(divide_up(tiles, wanted_items), 4, row_block / kernels_.tile) * kernels_.tile;
     const Index row_blocks = divide_up(m_, rows);
-    const Index parts = std::clamp<Index>(divide_up(wanted_items, row_blocks), 1, static_cast<Index>(panels.size()));
+    const Index parts = std::clamp<Index>(wanted_items / row_blocks, 1, static_cast<Index>(panels.size()));
     parallel_for(row_blocks * parts, all_in_one(), [&](Index begin, Index end) {
       // Room for a block of a, and for the sums of a panel that is not full.
       const Index stride = a_.transposed ? rows + 16 : depth(step) + 16;

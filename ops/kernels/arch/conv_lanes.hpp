@@ -102,20 +102,22 @@ template <class T>
 void pack(const LanePack<T>& p) {
   constexpr int L = lanes<T>;
   if (p.lane_stride == 1) return pack_neighbours(p);
-  for (int lane = 0; lane < p.width; lane += L) {
-    std::int64_t i = 0;
-    if (p.step == 1 && lane + L <= p.lanes) {
-      const T* from = p.from + lane * p.lane_stride;
-      for (; i + L <= p.count; i += L) {
+  std::int64_t i = 0;
+  if (p.step == 1)
+    for (; i + L <= p.count; i += L) {
+      // All lanes of a few destinations, so that each of their cache lines is finished while it is near.
+      int lane = 0;
+      for (; lane + L <= p.lanes; lane += L) {
+        const T* from = p.from + lane * p.lane_stride + i;
         Batch<T> rows[L];
-        for (int r = 0; r < L; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.lane_stride + i);
+        for (int r = 0; r < L; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.lane_stride);
         transpose<T>(rows);
         for (int r = 0; r < L; ++r)
           rows[r].store_unaligned(p.to + lane + (p.destination ? p.destination[i + r] : (i + r) * p.to_stride));
       }
+      if (lane < p.width) pack_scalar(p, i, i + L, lane, p.width);
     }
-    pack_scalar(p, i, p.count, lane, lane + L);
-  }
+  pack_scalar(p, i, p.count, 0, p.width);
 }
 
 template <class T>
