@@ -61,6 +61,9 @@ CropDataset::CropDataset(ImageSet images, Normalization normalization, const Cro
     fail<ValueError>("CropDataset", "crops_per_image must not be negative, got {}", options.crops_per_image);
   if (!(options.brightness >= 0))
     fail<ValueError>("CropDataset", "brightness must not be negative, got {}", options.brightness);
+  if (options_.classes == 0) options_.classes = images_.classes();
+  if (options_.classes < images_.classes())
+    fail<ValueError>("CropDataset", "the images have {} classes, not {}", images_.classes(), options_.classes);
   const std::int64_t area = checked_mul("CropDataset", options.size, options.size);
   per_image_ = options.crops_per_image;
   if (per_image_ == 0) per_image_ = std::max<std::int64_t>(1, images_.pixels() / images_.size() / area);
@@ -95,7 +98,7 @@ Sample CropDataset::get(std::int64_t index, Generator& random) const {
     float* values = raw::data<float>(sample.image);
     for (std::int64_t i = 0; i < sample.image.numel(); ++i) values[i] = values[i] * factor + offset;
   }
-  const bool binary = images_.classes() == 2;
+  const bool binary = options_.classes == 2;
   const Tensor ids = crop(raw::view(whole.label, {1, whole.label.size(0), whole.label.size(1)},
                                     {whole.label.numel(), whole.label.size(1), 1}),
                           size, place);

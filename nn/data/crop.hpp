@@ -11,6 +11,7 @@ struct CropOptions {
   std::int64_t crops_per_image = 0;    ///< in an epoch; 0: as many as cover an average image once
   bool flips = true;                   ///< mirrored in half of the cases, along each axis
   bool rotations = true;               ///< turned by 0, 90, 180 or 270 degrees
+  int classes = 0;                     ///< 0: as many as the images have
   double brightness = 0;               ///< deviation of a random factor (around 1) and offset (around 0) on the image
 };
 
@@ -29,7 +30,7 @@ Tensor crop(const Tensor& planes, std::int64_t size, const CropPlace& place);
 /// binary_cross_entropy_with_logits takes; else class ids i64 (size, size), what cross_entropy takes.
 class CropDataset : public Dataset {
  public:
-  /// ValueError for an empty set, a size or count below 1.
+  /// ValueError for an empty set, an option out of range, fewer classes than the images have.
   CropDataset(ImageSet images, Normalization normalization, const CropOptions& options = {});
   std::int64_t size() const override { return images_.size() * per_image_; }
   Sample get(std::int64_t index, Generator& random) const override;

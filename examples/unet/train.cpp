@@ -1,0 +1,109 @@
+// duet_unet train: the command line, and what --resume takes from the run that it goes on with.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <type_traits>
+
+#include <nlohmann/json.hpp>
+
+#include <duet/core/fail.hpp>
+#include <duet/core/parallel.hpp>
+
+#include "unet/commands.hpp"
+#include "unet/training.hpp"
+
+namespace duet::examples {
+namespace {
+
+std::string option(const char* name) { return fmt::format("--{}", name); }
+
+/// run.json of the run in a folder: of the unfinished one first.
+nlohmann::json run_of(const std::string& folder) {
+  for (const char* place : {"unfinished/run.json", "run.json"}) {
+    std::ifstream file(std::filesystem::path(folder) / place);
+    if (!file) continue;
+    nlohmann::json run = nlohmann::json::parse(file, nullptr, false);
+    if (!run.is_object() || !run.contains("flags"))
+      fail<IoError>("--resume", "{}/{} is not a run's description", folder, place);
+    return run;
+  }
+  fail<IoError>("--resume", "{} holds no run: there is no run.json in it", folder);
+}
+
+/// Takes from the run what the command line leaves open; refuses what contradicts it.
+void take_from_run(TrainFlags& flags, const CLI::App& command) {
+  const nlohmann::json stored = run_of(flags.out).at("flags");
+  bool new_budget = false;
+  flags.fields([&](const char* name, auto&, Resume kind, const char*) {
+    new_budget = new_budget || (kind == Resume::budget && command.count(option(name)) > 0);
+  });
+  flags.fields([&](const char* name, auto& value, Resume kind, const char*) {
+    using T = std::remove_cvref_t<decltype(value)>;
+    if (kind == Resume::free || (kind == Resume::budget && new_budget)) return;
+    T of_run;
+    try {
+      of_run = stored.at(name).get<T>();
+    } catch (const nlohmann::json::exception& error) {
+      fail<IoError>("--resume", "the run in {} has no good flag {}: {}", flags.out, name, error.what());
+    }
+    if (command.count(option(name)) > 0 && value != of_run)
+      fail<ValueError>("--resume", "the run in {} has --{} {}, not {}", flags.out, name, of_run, value);
+    value = of_run;
+  });
+}
+
+void check(const TrainFlags& flags) {
+  const auto need = [](bool good, const char* name, const std::string& range, auto value) {
+    if (!good) fail<ValueError>("train", "--{} must be {}, got {}", name, range, value);
+  };
+  need(flags.generated >= 1 && flags.generated <= 100000, "generated", "1 to 100000", flags.generated);
+  need(flags.steps >= 0, "steps", "at least 0", flags.steps);
+  need(flags.epochs >= 0, "epochs", "at least 0", flags.epochs);
+  need(flags.minutes >= 0 && flags.minutes < 1e7, "minutes", "0 to 10000000", flags.minutes);
+  need(flags.threads >= 0 && flags.threads <= 1024, "threads", "0 to 1024", flags.threads);
+  need(flags.batch >= 1 && flags.batch <= 65536, "batch", "1 to 65536", flags.batch);
+  need(flags.crop >= 1 && flags.crop <= 65536, "crop", "1 to 65536", flags.crop);
+  need(flags.base >= 1 && flags.base <= 4096, "base", "1 to 4096", flags.base);
+  need(flags.depth >= 1 && flags.depth <= 12, "depth", "1 to 12", flags.depth);
+  need(flags.lr > 0 && flags.lr <= 100, "lr", "more than 0 and at most 100", flags.lr);
+  need(flags.dice >= 0 && flags.dice <= 1000, "dice", "0 to 1000", flags.dice);
+  need(flags.brightness >= 0 && flags.brightness <= 10, "brightness", "0 to 10", flags.brightness);
+  need(flags.workers >= 0 && flags.workers <= 256, "workers", "0 to 256", flags.workers);
+  need(flags.validations >= 1 && flags.validations <= 1000000, "validations", "at least 1", flags.validations);
+  need(flags.pictures >= 0, "pictures", "at least 0", flags.pictures);
+  need(flags.crop >> (flags.depth - 1) >= 1, "depth", fmt::format("so small that a crop of {} is not pooled away", flags.crop),
+       flags.depth);
+}
+
+void train(TrainFlags flags, const CLI::App& command) {
+  if (flags.resume) take_from_run(flags, command);
+  if (flags.steps == 0 && flags.epochs == 0 && flags.minutes == 0) flags.steps = 400;
+  check(flags);
+  if (flags.threads > 0) set_num_threads(flags.threads);
+  Training training(flags);
+  training.begin();
+  training.run();
+  training.finish();
+}
+
+}  // namespace
+
+void add_train(CLI::App& program) {
+  auto flags = std::make_shared<TrainFlags>();
+  CLI::App* command = program.add_subcommand("train", "Train a U-Net");
+  flags->fields([&](const char* name, auto& value, Resume, const char* help) {
+    using T = std::remove_cvref_t<decltype(value)>;
+    if constexpr (std::is_same_v<T, bool>)
+      command->add_flag(option(name), value, help);
+    else if constexpr (std::is_same_v<T, std::string>)
+      command->add_option(option(name), value, help);
+    else
+      command->add_option(option(name), value, help)->capture_default_str();
+  });
+  command->callback([flags, command] { train(*flags, *command); });
+}
+
+}  // namespace duet::examples

@@ -1,0 +1,211 @@
+// The training loop, and its state in and out of a file.
+#include "unet/training.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include <duet/core/fail.hpp>
+#include <duet/core/random.hpp>
+#include <duet/nn/checkpoint.hpp>
+
+#include "common/interrupt.hpp"
+
+namespace duet::examples {
+namespace {
+
+/// Steps between two rows of metrics.csv.
+constexpr std::int64_t row_steps = 10;
+
+Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
+  manual_seed(flags.seed);
+  SegmenterOptions options{.base = flags.base, .depth = flags.depth, .channels = images.train.channels(),
+                           .classes = std::max(images.train.classes(), images.val.size() > 0 ? images.val.classes() : 2),
+                           .black_and_white = images.train.black_and_white(),
+                           .normalization = images.train.statistics()};
+  return Segmenter(options);
+}
+
+data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
+  const data::CropDataset crops(images.train, segmenter.options().normalization,
+                                {.size = flags.crop, .classes = segmenter.options().classes, .brightness = flags.brightness});
+  return data::DataLoader(crops, {.batch_size = flags.batch, .drop_last = crops.size() >= flags.batch,
+                                  .seed = flags.seed, .workers = flags.workers});
+}
+
+}  // namespace
+
+double rate_at(double fraction) {
+  constexpr double rise = 0.2, begin = 0.1;
+  if (fraction < rise) return begin + (1 - begin) * fraction / rise;
+  return 0.5 * (1 + std::cos(3.141592653589793 * (fraction - rise) / (1 - rise)));
+}
+
+Training::Training(const TrainFlags& flags)
+    : flags_(flags),
+      images_(split_images(open_images(flags.data, flags.generated), flags.val)),
+      segmenter_(make_segmenter(flags, images_)),
+      optimizer_(segmenter_.net().parameters(), {.lr = flags.lr}),
+      loader_(make_loader(flags, images_, segmenter_)),
+      progress_(flags.quiet ? Verbosity::quiet : Verbosity::normal) {}
+
+void Training::begin() {
+  if (flags_.resume) {
+    folder_ = RunFolder::resume(flags_.out, state_file);
+    restore(folder_->path(state_file));
+    progress_.print(fmt::format("going on after step {}", step_));
+  } else {
+    folder_ = RunFolder::start(flags_.out);
+    progress_.print(fmt::format("{} images to train on, {} to validate, {} classes; {} parameters; {} crops an epoch",
+                                images_.train.size(), images_.val.size(), segmenter_.options().classes,
+                                segmenter_.parameter_count(), loader_.batches() * flags_.batch));
+  }
+}
+
+double Training::fraction() const {
+  double done = 0;
+  if (flags_.steps > 0) done = std::max(done, static_cast<double>(step_) / static_cast<double>(flags_.steps));
+  if (flags_.epochs > 0)
+    done = std::max(done, static_cast<double>(step_) / static_cast<double>(flags_.epochs * loader_.batches()));
+  if (flags_.minutes > 0) done = std::max(done, seconds() / (60 * flags_.minutes));
+  return std::min(done, 1.0);
+}
+
+double Training::seconds() const {
+  return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+void Training::run() {
+  start_ = std::chrono::steady_clock::now();
+  const InterruptGuard guard;
+  bool stop = fraction() >= 1;
+  while (!stop)
+    for (auto& batch : loader_) {
+      step(batch);
+      validate_if_due();
+      stop = fraction() >= 1 || InterruptGuard::interrupted() || step_ == flags_.stop_after;
+      if (stop) break;
+    }
+  seconds_before_ = seconds();
+  start_ = std::chrono::steady_clock::now();
+  progress_.clear();
+}
+
+void Training::step(const data::Sample& batch) {
+  const auto begin = std::chrono::steady_clock::now();
+  segmenter_.net().train();
+  optimizer_.set_lr(flags_.lr * rate_at(fraction()));
+  optimizer_.zero_grad();
+  const Tensor loss = segmenter_.loss(segmenter_.net()(batch.image), batch.target, flags_.dice);
+  loss.backward();
+  optimizer_.step();
+  const double value = loss.item();
+  ++step_;
+  if (!std::isfinite(value))
+    fail<ValueError>("train", "the loss is {} at step {}; a lower --lr may help. What was saved before is in {}", value,
+                     step_, folder_->path(""));
+  loss_sum_ += value;
+  ++loss_count_;
+  if (step_ % row_steps == 0) add_row({});
+  const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  step_seconds_ = step_seconds_ == 0 ? took : 0.9 * step_seconds_ + 0.1 * took;
+  show(value);
+}
+
+void Training::validate_if_due() {
+  const auto due = static_cast<std::int64_t>(fraction() * flags_.validations + 1e-9);
+  if (due <= validations_) return;
+  validations_ = due;
+  if (images_.val.size() > 0) {
+    const Scores scores = segmenter_.score(images_.val, [](std::int64_t, const Tensor&, const data::ConfusionMatrix&) {});
+    add_row(scores);
+    if (scores.mean_iou > best_) {
+      best_ = scores.mean_iou;
+      best_step_ = step_;
+      segmenter_.save(folder_->path("best.safetensors"));
+    }
+    std::string line = fmt::format("step {:5}  {:>7}  loss {:.4f}  val loss {:.4f}  accuracy {:.4f}", step_,
+                                   clock_text(seconds()), history_.back().loss, scores.loss, scores.accuracy);
+    for (std::size_t c = 0; c < scores.iou.size() && c < 6; ++c) line += fmt::format("  IoU {} {:.4f}", c, scores.iou[c]);
+    if (!flags_.quiet) progress_.print(line);
+  }
+  save();
+}
+
+void Training::add_row(const Scores& scores) {
+  // A validation right after a row belongs to that row.
+  if (loss_count_ > 0 || history_.empty()) {
+    const double loss = loss_count_ > 0 ? loss_sum_ / static_cast<double>(loss_count_) : no_value;
+    history_.push_back({step_, step_ / loader_.batches(), seconds(), optimizer_.lr(), loss, {}});
+    loss_sum_ = 0;
+    loss_count_ = 0;
+  }
+  if (!scores.iou.empty()) history_.back().val = scores;
+}
+
+void Training::show(double loss) {
+  const double done = fraction();
+  const double left = flags_.minutes > 0 && flags_.steps == 0 && flags_.epochs == 0
+                          ? 60 * flags_.minutes - seconds()
+                          : seconds() * (1 - done) / std::max(done, 1e-6);
+  std::string text = fmt::format("step {}  loss {:.4f}", step_, loss);
+  for (auto row = history_.rbegin(); row != history_.rend(); ++row)
+    if (!row->val.iou.empty()) {
+      text += fmt::format("  val accuracy {:.4f} IoU {:.4f}", row->val.accuracy, row->val.mean_iou);
+      break;
+    }
+  text += fmt::format("  {:.0f} images/s", static_cast<double>(flags_.batch) / step_seconds_);
+  progress_.update(done, left, text);
+}
+
+void Training::save() {
+  const nlohmann::json state = {{"step", step_},
+                                {"epoch", loader_.epoch()},
+                                {"batch", loader_.batch()},
+                                {"seconds", seconds()},
+                                {"validations", validations_},
+                                {"loss_sum", loss_sum_},
+                                {"loss_count", loss_count_},
+                                {"best", best_},
+                                {"best_step", best_step_},
+                                {"data", images_.train.hash()},
+                                {"history", to_json(history_)}};
+  nn::Checkpoint checkpoint;
+  checkpoint.keep("model", segmenter_.net());
+  checkpoint.keep("optimizer", optimizer_);
+  checkpoint.keep("random", default_generator());
+  checkpoint.set_text("training", state.dump());
+  checkpoint.save(folder_->path(state_file));
+  segmenter_.save(folder_->path("last.safetensors"));
+  if (images_.val.size() == 0) segmenter_.save(folder_->path("best.safetensors"));  // nothing to tell them apart by
+  folder_->write("metrics.csv", to_csv(history_, segmenter_.options().classes));
+  folder_->write("run.json", run_json());
+}
+
+void Training::restore(const std::string& path) {
+  const nn::Checkpoint saved = nn::Checkpoint::load(path);
+  try {
+    const nlohmann::json state = nlohmann::json::parse(saved.text("training"));
+    if (state.at("data") != images_.train.hash())
+      fail<ValueError>("resume", "the images to train on are not those of the run in {}", flags_.out);
+    saved.restore("model", segmenter_.net());
+    saved.restore("optimizer", optimizer_);
+    saved.restore("random", default_generator());
+    step_ = state.at("step");
+    seconds_before_ = state.at("seconds");
+    validations_ = state.at("validations");
+    loss_sum_ = state.at("loss_sum");
+    loss_count_ = state.at("loss_count");
+    best_ = state.at("best");
+    best_step_ = state.at("best_step");
+    history_ = history_from_json(state.at("history"));
+    loader_.seek(state.at("epoch"), state.at("batch"));
+  } catch (const nlohmann::json::exception& error) {
+    fail<IoError>("resume", "{} is broken: {}", path, error.what());
+  }
+  // A larger budget than the run had makes it incomplete again, and its validations are counted anew.
+  validations_ = std::min(validations_, static_cast<std::int64_t>(fraction() * flags_.validations + 1e-9));
+}
+
+}  // namespace duet::examples

@@ -1,0 +1,72 @@
+// Training: the run that `duet_unet train` makes, apart from its command line. All that a step changes is in
+// state.safetensors, so that a run goes on exactly where it stopped.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include <duet/nn/data/crop.hpp>
+#include <duet/nn/data/loader.hpp>
+#include <duet/nn/optim/optimizers.hpp>
+
+#include "common/progress.hpp"
+#include "common/run_folder.hpp"
+#include "unet/flags.hpp"
+#include "unet/image_choice.hpp"
+#include "unet/segmenter.hpp"
+
+namespace duet::examples {
+
+/// The name of the file that a run goes on from.
+inline constexpr const char* state_file = "state.safetensors";
+
+/// The share of the highest learning rate at a point in [0, 1] of the run: a linear rise over the first fifth, then a
+/// cosine to 0 (after Smith and Topin, "Super-convergence", 2018).
+double rate_at(double fraction);
+
+class Training {
+ public:
+  /// Reads the data and makes the net. Touches no file of --out, so that bad data or flags leave it as it is.
+  explicit Training(const TrainFlags& flags);
+  /// Starts the folder's new run, or takes up the one it holds (IoError, ValueError for a state of another run).
+  void begin();
+  /// Steps until the budget is spent, Ctrl-C, or --stop-after.
+  void run();
+  /// Saves, makes pictures and report, and puts everything in its place.
+  void finish();
+
+ private:
+  /// The done share of the budget, in [0, 1].
+  double fraction() const;
+  double seconds() const;
+  void step(const data::Sample& batch);
+  void validate_if_due();
+  void add_row(const Scores& scores);
+  void show(double loss);
+  void save();
+  void restore(const std::string& path);
+  std::string run_json() const;
+  void write_report();
+
+  TrainFlags flags_;
+  Split images_;
+  Segmenter segmenter_;
+  optim::Adam optimizer_;
+  data::DataLoader loader_;
+  Progress progress_;
+  std::optional<RunFolder> folder_;
+
+  std::int64_t step_ = 0;
+  double seconds_before_ = 0;  // of training, in earlier calls
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();  // of this call
+  double step_seconds_ = 0;    // a running mean
+  std::int64_t validations_ = 0;
+  double loss_sum_ = 0;        // over the steps since the last row
+  std::int64_t loss_count_ = 0;
+  double best_ = -1;
+  std::int64_t best_step_ = 0;
+  History history_;
+};
+
+}  // namespace duet::examples
