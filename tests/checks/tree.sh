@@ -1,5 +1,6 @@
 #!/bin/bash
-# The tree as a whole: no file longer than a head holds, no path of one particular machine, no tabs or CRLF.
+# The tree as a whole: no file longer than a head holds, no path of one particular machine, no tabs or CRLF, no
+# link that leads nowhere.
 . "$(dirname "$0")/common.sh"
 longest=500
 
@@ -21,4 +22,11 @@ while read -r file; do
       ;;
   esac
 done < <(all_files)
+
+# Links of the pages that lead into the tree.
+while read -r page; do
+  for link in $(awk '/^```/ {code = !code} !code' "$page" | grep -oE '\]\([^)#: ]+' | sed 's/^](//' || true); do
+    [ -e "$(dirname "$page")/$link" ] || complain "$page links to $link, which is not there"
+  done
+done < <(all_files | grep '\.md$')
 finish "tree: every file fits in a head and names no machine"
