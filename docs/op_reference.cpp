@@ -42,8 +42,9 @@ std::string checked(const OpDef& op) {
   for (const duet::Sample& sample : op.samples()) ++count_by_order[sample.order];
   std::vector<std::string> parts;
   for (const auto& [order, count] : count_by_order)
-    parts.push_back(fmt::format("{} {}", count, order == 0 ? (count == 1 ? "sample by value" : "samples by value")
-                                                           : fmt::format("{} to order {}", count == 1 ? "sample" : "samples", order)));
+    parts.push_back(fmt::format("{} {}", count,
+                                order == 0 ? (count == 1 ? "sample by value" : "samples by value")
+                                           : fmt::format("{} to order {}", count == 1 ? "sample" : "samples", order)));
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -54,7 +55,11 @@ void print_op(const OpDef& op) {
   fmt::print("- gradient: {}\n", op.vjp ? "yes" : "none");
   if (!op.linear.empty()) {
     std::vector<std::string> names;
-    for (int i : op.linear) names.push_back(fmt::format("`{}`", plain(op.inputs[std::min(static_cast<std::size_t>(i), op.inputs.size() - 1)])));
+    for (int i : op.linear) {
+      const auto position = std::min(static_cast<std::size_t>(i), op.inputs.size() - 1);  // "tensor…" stands for all
+      const std::string name = fmt::format("`{}`", plain(op.inputs[position]));
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
     fmt::print("- linear in {}{}\n", fmt::join(names, ", "), names.size() > 1 ? ", each with the others held" : "");
   }
   if (!op.dual.empty()) fmt::print("- adjoint by its first input: {}\n", link(op.dual));
@@ -69,7 +74,8 @@ int main() {
   const auto ops = duet::registry();
   fmt::print(
       "# Ops\n\n"
-      "Written by `duet_op_reference` from the registry (`scripts/op-reference` writes it anew); a test holds this page "
+      "Written by `duet_op_reference` from the registry (`scripts/op-reference` writes it anew); a test holds this "
+      "page "
       "to it.\n\n"
       "A `?` marks an input that may be absent, `…` any number of them. Options stand with their defaults, under the "
       "names that PyTorch's functions give them. *Checked* says on how many of its samples, and to which order of "
