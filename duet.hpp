@@ -62,6 +62,7 @@
 #include <duet/nn/data/png.hpp>
 #include <duet/nn/data/synthetic.hpp>
 #include <duet/nn/ema.hpp>
+#include <duet/nn/gradcheck.hpp>
 #include <duet/nn/init.hpp>
 #include <duet/nn/linear.hpp>
 #include <duet/nn/models/description.hpp>

@@ -1,5 +1,5 @@
-// The check of one Jacobian, and the recursion that makes it a check of any order.
-#include <duet/autograd/gradcheck.hpp>
+// The check of one Jacobian, by the tape and by differences. What is checked at each order, gradcheck_problem.cpp says.
+#include <duet/autograd/gradcheck_problem.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -15,24 +15,10 @@
 #include <duet/core/tape.hpp>
 
 namespace duet {
-
-void detail::wrong_input_count(std::size_t takes, std::size_t got) {
-  fail<ValueError>("function", "takes {} tensors, got {}", takes, got);
-}
-
 namespace {
 
 using Vector = std::vector<double>;
 using Vectors = std::vector<Vector>;
-
-/// A function at a point, with the names that a report uses.
-struct Problem {
-  TensorsFunction function;
-  Tensors inputs;
-  std::vector<int> by;
-  std::vector<bool> linear = {};  // one an input
-  std::vector<std::string> input_names = {}, output_names = {};
-};
 
 double dot(const Vector& a, const Vector& b) {
   double total = 0;
@@ -48,8 +34,6 @@ Shape index_of(std::int64_t flat, const Shape& shape) {
   }
   return index;
 }
-
-bool is_differentiable(const Tensor& tensor) { return tensor.defined() && is_floating(tensor.dtype()); }
 
 Tensor tensor_like(const Tensor& like, const Vector& values) {
   Tensor result = Tensor::empty(like.shape(), {.dtype = like.dtype()});
@@ -78,7 +62,7 @@ bool same_bits(const Vectors& a, const Vectors& b) {
 /// The Jacobian of one problem, by the tape and by differences.
 class JacobianCheck {
  public:
-  JacobianCheck(const Problem& problem, const GradcheckOptions& options, int order, bool single)
+  JacobianCheck(const GradcheckProblem& problem, const GradcheckOptions& options, int order, bool single)
       : problem_(problem),
         order_(order),
         epsilon_(single ? std::numeric_limits<float>::epsilon() : std::numeric_limits<double>::epsilon()),
@@ -361,7 +345,7 @@ class JacobianCheck {
     return support[0];
   }
 
-  const Problem& problem_;
+  const GradcheckProblem& problem_;
   int order_;
   double epsilon_, step_, tolerance_, linear_tolerance_;
   Generator random_;
@@ -372,126 +356,11 @@ class JacobianCheck {
   GradcheckResult result_;
 };
 
-/// (inputs, cotangents) -> gradients: the problem one order up.
-Problem next_order(const Problem& problem, const Tensors& outputs, std::uint64_t seed) {
-  Problem next = problem;
-  next.output_names.clear();
-  Generator random(seed);
-  std::vector<std::size_t> positions;  // of the outputs that have gradients
-  for (std::size_t j = 0; j < outputs.size(); ++j) {
-    if (!is_differentiable(outputs[j]) || !outputs[j].requires_grad()) continue;
-    positions.push_back(j);
-    next.by.push_back(static_cast<int>(next.inputs.size()));
-    next.inputs.push_back(randn(outputs[j].shape(), {.dtype = outputs[j].dtype()}, random));
-    next.linear.push_back(true);
-    next.input_names.push_back("cotangent of " + (j < problem.output_names.size() ? problem.output_names[j]
-                                                                                : fmt::format("output {}", j)));
-  }
-  for (const int i : problem.by)
-    next.output_names.push_back("gradient by " + problem.input_names[static_cast<std::size_t>(i)]);
-  const std::size_t count = problem.inputs.size();
-  next.function = [function = problem.function, by = problem.by, positions, count](const Tensors& all) {
-    const bool recording = grad_enabled();
-    const EnableGradGuard enable;
-    Tensors inputs(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)), sources, chosen, cotangents;
-    for (const int i : by) {
-      Tensor& source = inputs[static_cast<std::size_t>(i)];
-      if (!source.requires_grad()) source = source.detach().set_requires_grad();
-      sources.push_back(source);
-    }
-    const Tensors results = function(inputs);
-    for (std::size_t k = 0; k < positions.size(); ++k)
-      if (results[positions[k]].requires_grad()) {
-        chosen.push_back(results[positions[k]]);
-        cotangents.push_back(all[count + k]);
-      }
-    Tensors gradients(sources.size());
-    if (!chosen.empty())
-      gradients = grad(chosen, sources, {.create_graph = recording, .allow_unused = true, .cotangents = cotangents});
-    for (std::size_t i = 0; i < gradients.size(); ++i)
-      if (!gradients[i].defined()) gradients[i] = zeros_like(sources[i]);
-    return gradients;
-  };
-  return next;
-}
-
-/// First and last byte that a tensor's elements take, relative to its storage.
-std::pair<std::int64_t, std::int64_t> extent(const Tensor& tensor) {
-  const char* first = static_cast<const char*>(static_cast<const void*>(raw::data<char>(tensor)));
-  std::int64_t last = 0;
-  for (int i = 0; i < tensor.rank(); ++i) last += (tensor.shape()[i] - 1) * tensor.strides()[i];
-  const std::int64_t item = static_cast<std::int64_t>(item_size(tensor.dtype()));
-  const std::int64_t begin = reinterpret_cast<std::intptr_t>(first);
-  return {begin, begin + (last + 1) * item};
-}
-
-/// Whether two elements of a tensor may be one: sorted by stride, each dimension must step over the ones below.
-bool overlaps_itself(const Tensor& tensor) {
-  std::vector<std::pair<std::int64_t, std::int64_t>> dims;
-  for (int i = 0; i < tensor.rank(); ++i)
-    if (tensor.shape()[i] > 1) dims.emplace_back(tensor.strides()[i], tensor.shape()[i]);
-  std::sort(dims.begin(), dims.end());
-  std::int64_t reach = 0;
-  for (const auto& [stride, size] : dims) {
-    if (stride <= reach) return true;
-    reach += stride * (size - 1);
-  }
-  return false;
-}
-
-void refuse_overlap(const Tensors& inputs, const std::vector<int>& by) {
-  for (std::size_t a = 0; a < by.size(); ++a) {
-    const Tensor& one = inputs[static_cast<std::size_t>(by[a])];
-    if (one.numel() == 0) continue;
-    if (overlaps_itself(one))
-      fail<ValueError>("gradcheck", "elements of input {} {} share memory (strides {}): take a clone, or pass "
-                       "allow_overlap = true to have them count as separate", by[a], to_string(spec_of(one)), one.strides());
-    for (std::size_t b = a + 1; b < by.size(); ++b) {
-      const Tensor& two = inputs[static_cast<std::size_t>(by[b])];
-      if (two.numel() == 0 || !one.shares_storage_with(two)) continue;
-      const auto x = extent(one), y = extent(two);
-      if (x.first < y.second && y.first < x.second)
-        fail<ValueError>("gradcheck", "inputs {} and {} share memory: take a clone of one, or pass allow_overlap = true "
-                         "to have them count as separate", by[a], by[b]);
-    }
-  }
-}
-
-Problem make_problem(const TensorsFunction& function, const Tensors& inputs, const GradcheckOptions& options) {
-  Problem problem{.function = function, .inputs = inputs, .by = options.by};
-  if (options.order < 1) fail<ValueError>("gradcheck", "order must be at least 1, got {}", options.order);
-  const int count = static_cast<int>(inputs.size());
-  for (int i = 0; i < count && options.by.empty(); ++i)
-    if (is_differentiable(inputs[static_cast<std::size_t>(i)])) problem.by.push_back(i);
-  problem.linear.assign(inputs.size(), false);
-  for (const int i : options.linear) {
-    if (i < 0 || i >= count) fail<ValueError>("gradcheck", "linear names input {}, there are {}", i, count);
-    problem.linear[static_cast<std::size_t>(i)] = true;
-  }
-  for (const int i : problem.by) {
-    if (i < 0 || i >= count) fail<ValueError>("gradcheck", "by names input {}, there are {}", i, count);
-    const Tensor& tensor = inputs[static_cast<std::size_t>(i)];
-    if (!is_differentiable(tensor))
-      fail<DtypeError>("gradcheck", "input {} {} has no derivatives", i, to_string(spec_of(tensor)));
-    if (tensor.dtype() == f32 && !options.allow_float32)
-      fail<DtypeError>("gradcheck", "input {} {} is f32, whose differences have three digits: use f64, or pass "
-                       "allow_float32 = true", i, to_string(spec_of(tensor)));
-  }
-  if (problem.by.empty()) fail<ValueError>("gradcheck", "none of the {} inputs is floating", count);
-  if (!options.allow_overlap) refuse_overlap(inputs, problem.by);
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    problem.input_names.push_back(i < options.names.size() ? options.names[i] : fmt::format("input {}", i));
-  // Copies of its own: the function may write to what it is given.
-  for (Tensor& tensor : problem.inputs)
-    if (tensor.defined()) tensor = raw::clone(tensor);
-  return problem;
-}
-
 }  // namespace
 
 GradcheckResult gradcheck_function(const TensorsFunction& function, const Tensors& inputs,
                                    const GradcheckOptions& options) {
-  Problem problem = make_problem(function, inputs, options);
+  GradcheckProblem problem = gradcheck_problem(function, inputs, options);
   const bool single = std::any_of(problem.by.begin(), problem.by.end(), [&](int i) {
     return inputs[static_cast<std::size_t>(i)].dtype() == f32;
   });

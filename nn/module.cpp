@@ -98,7 +98,8 @@ Module::Module(Module&& other)
       name_(std::move(other.name_)),
       training_(other.training_),
       tensors_(std::move(other.tensors_)),
-      children_(std::move(other.children_)) {
+      children_(std::move(other.children_)),
+      hooks_(std::move(other.hooks_)) {
   other.parent_ = other.moving_to_ = nullptr;
   other.tensors_.clear();
   other.children_.clear();
@@ -201,6 +202,14 @@ std::vector<std::pair<std::string, Module*>> Module::named_modules() {
   for (const ChildEntry& child : children_)
     for (auto& [name, module] : child.module->named_modules()) all.emplace_back(joined(child.module->name_, name), module);
   return all;
+}
+
+std::vector<Tensor*> Module::tensor_slots() const {
+  std::vector<Tensor*> slots;
+  for (const TensorEntry& entry : tensors_) slots.push_back(entry.tensor);
+  for (const ChildEntry& child : children_)
+    for (Tensor* slot : child.module->tensor_slots()) slots.push_back(slot);
+  return slots;
 }
 
 Module& Module::train(bool on) {

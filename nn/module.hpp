@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <duet/core/callable.hpp>
 #include <duet/core/safetensors.hpp>
 #include <duet/core/scope.hpp>
 #include <duet/core/tensor.hpp>
@@ -22,6 +23,20 @@
 namespace duet::nn {
 
 class Module;
+struct ModuleHooks;
+
+/// Removes a hook of a module. Dropping the handle leaves the hook where it is.
+class ModuleHookHandle {
+ public:
+  ModuleHookHandle() = default;
+  ModuleHookHandle(std::weak_ptr<ModuleHooks> hooks, std::uint64_t id) : hooks_(std::move(hooks)), id_(id) {}
+  /// Does nothing the second time, or when the module is gone.
+  void remove();
+
+ private:
+  std::weak_ptr<ModuleHooks> hooks_;
+  std::uint64_t id_ = 0;
+};
 
 /// A trained tensor of a module: a leaf that requires a gradient. Without a value it is absent (a layer without
 /// bias) and is not listed. Assigning another leaf shares that one (tied weights).
@@ -66,7 +81,7 @@ class Module {
   /// declaration lacks {this, "name"}, and no optimizer would see it. (A module that is meant to stand alone, or a
   /// frozen one, is not refused: call the former's forward().)
   Tensor operator()(const Tensor& x) {
-    return call([&] { return forward(x); });
+    return call([&] { return hooks_ ? forward_with_hooks(x) : forward(x); });
   }
   /// What the module computes. A module that takes other arguments declares its own forward, and an operator() that
   /// passes it through call().
@@ -107,6 +122,23 @@ class Module {
   virtual std::string kind() const;
   /// What kind() leaves open, for summaries: "1, 16, kernel_size=(3, 3)".
   virtual std::string describe() const { return {}; }
+  // --- hooks: called by operator()(x), in the order in which they were added (nn/hooks.cpp) ---
+
+  /// `hook(module, x)` before forward; a tensor that it returns takes x's place.
+  ModuleHookHandle register_forward_pre_hook(Callable<Tensor(Module&, const Tensor&)> hook);
+  /// `hook(module, x, y)` after forward; a tensor that it returns takes y's place.
+  ModuleHookHandle register_forward_hook(Callable<Tensor(Module&, const Tensor&, const Tensor&)> hook);
+  /// `hook(gradient by y)` when a backward reaches the module; a tensor of that shape and dtype that it returns takes
+  /// its place (AutogradError for another).
+  ModuleHookHandle register_backward_pre_hook(Callable<Tensor(const Tensor&)> hook);
+  /// `hook(gradient by x, gradient by y)` when a backward leaves the module towards x; a tensor that it returns takes
+  /// the place of the gradient by x. It is not called where x requires no gradient.
+  ModuleHookHandle register_backward_hook(Callable<Tensor(const Tensor&, const Tensor&)> hook);
+
+  /// Every place, here and below, that holds a parameter or a buffer, absent ones included: for calling the module with
+  /// other tensors in them (nn/gradcheck.hpp).
+  std::vector<Tensor*> tensor_slots() const;
+
   /// Names from the root down to here: "down.0.conv1"; empty at the root.
   std::string path() const;
 
@@ -149,6 +181,8 @@ class Module {
   };
 
   static Module& movable(Module& module);
+  Tensor forward_with_hooks(const Tensor& x);
+  ModuleHooks& hooks();
   void register_tensor(const std::string& name, Tensor* tensor, bool trained);
   void check_name(const std::string& name) const;
   void collect(const std::string& prefix, bool trained, bool untrained, NamedTensors& into) const;
@@ -160,6 +194,7 @@ class Module {
   bool training_ = true;
   std::vector<TensorEntry> tensors_;
   std::vector<ChildEntry> children_;
+  std::shared_ptr<ModuleHooks> hooks_;  // null as long as there is none
 };
 
 /// Copies that share nothing with the originals: a snapshot of a state_dict().

@@ -1,6 +1,7 @@
 // Normalisation layers: parameters, running statistics, and the ops that do the work.
 #include <duet/nn/norm.hpp>
 
+#include <duet/autograd/checkpoint.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
@@ -61,7 +62,7 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
   if (tracked && !options.momentum) momentum = 1 / (num_batches_tracked.item() + 1);
   const auto result = batch_norm(x, running_mean, running_var, weight, bias,
                                  {.training = by_batch, .momentum = momentum, .eps = options.eps});
-  if (tracked) {
+  if (tracked && !is_recomputing()) {  // a checkpoint's second run is not a second batch
     assign(running_mean, result.running_mean);
     assign(running_var, result.running_var);
     assign(num_batches_tracked, Tensor::scalar(num_batches_tracked.item() + 1, {.dtype = i64}));

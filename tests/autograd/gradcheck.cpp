@@ -46,7 +46,7 @@ auto function(const OpPtr& op) {
   return [op](const Tensor& x) { return apply1(op, {x}); };
 }
 
-const auto square = [](double v) { return v * v; };
+const auto squared = [](double v) { return v * v; };
 
 }  // namespace
 
@@ -73,7 +73,7 @@ TEST_CASE("a wrong gradient is found and traced to its entry") {
     // Right but for one element.
     Tensor mask = ones(shape, {.dtype = f64});
     mask.mutable_data<double>()[shape[1] + 2] = 1.01;
-    const OpPtr op = planted(square, [mask](const Tensor& g, const Tensor& x) { return g * x * 2.0 * mask; });
+    const OpPtr op = planted(squared, [mask](const Tensor& g, const Tensor& x) { return g * x * 2.0 * mask; });
     const Tensor x = normal(shape);
     const GradcheckResult result = gradcheck(function(op), {x}, {.names = {"pixels"}});
     CAPTURE(to_string(result));
@@ -90,7 +90,7 @@ TEST_CASE("a wrong gradient is found and traced to its entry") {
 }
 
 TEST_CASE("trap: a gradient that is right in the mean only") {
-  const OpPtr op = planted(square, [](const Tensor& g, const Tensor& x) {
+  const OpPtr op = planted(squared, [](const Tensor& g, const Tensor& x) {
     const double n = static_cast<double>(x.numel());
     return expand(reshape(sum(g * x) * (2.0 / n), {1}), x.shape());
   });
@@ -98,7 +98,7 @@ TEST_CASE("trap: a gradient that is right in the mean only") {
 }
 
 TEST_CASE("trap: NaN, forward and backward") {
-  const OpPtr bad_vjp = planted(square, [](const Tensor& g, const Tensor& x) { return g * x * std::nan(""); });
+  const OpPtr bad_vjp = planted(squared, [](const Tensor& g, const Tensor& x) { return g * x * std::nan(""); });
   const GradcheckResult backward = gradcheck(function(bad_vjp), {normal({4})});
   CHECK(backward.verdict == Verdict::wrong);
   CHECK(std::isnan(backward.analytic));
@@ -107,12 +107,12 @@ TEST_CASE("trap: NaN, forward and backward") {
 }
 
 TEST_CASE("trap: a gradient of the wrong size") {
-  const OpPtr op = planted(square, [](const Tensor& g, const Tensor& x) { return sum(g * x); });
+  const OpPtr op = planted(squared, [](const Tensor& g, const Tensor& x) { return sum(g * x); });
   CHECK_THROWS_WITH_AS(gradcheck(function(op), {normal({4})}), doctest::Contains("[planted]"), AutogradError);
 }
 
 TEST_CASE("trap: a zero gradient under a small loss") {
-  const OpPtr op = planted(square, [](const Tensor& g, const Tensor&) { return g * 0.0; });
+  const OpPtr op = planted(squared, [](const Tensor& g, const Tensor&) { return g * 0.0; });
   for (const double scale : {1.0, 1e-7, 1e-12})
     CHECK(gradcheck([&](const Tensor& x) { return sum(apply1(op, {x})) * scale; }, {normal({6})}).verdict == Verdict::wrong);
   CHECK(gradcheck([](const Tensor& x) { return sum(x * x) * 1e-7; }, {normal({6})}));
@@ -122,14 +122,14 @@ TEST_CASE("trap: a random op") {
   Generator generator(3);
   const auto noisy = [&](const Tensor& x) { return x * randn(x.shape(), {.dtype = f64}, generator); };
   CHECK(gradcheck(noisy, {normal({4})}).verdict == Verdict::nondeterministic);
-  const OpPtr op = planted(square, [&](const Tensor& g, const Tensor& x) {
+  const OpPtr op = planted(squared, [&](const Tensor& g, const Tensor& x) {
     return g * x * (2 + 1e-9 * generator.normal());
   });
   CHECK(gradcheck(function(op), {normal({4})}).verdict == Verdict::nondeterministic);
 }
 
 TEST_CASE("trap: a vjp that forgets one of two uses") {
-  OpDef forgetful = *planted(square, nullptr);
+  OpDef forgetful = *planted(squared, nullptr);
   forgetful.vjp = [](const Vjp& v) -> Tensors { return {v.cotangent() * v.input(0)}; };  // x * x is used twice
   const OpPtr op = std::make_shared<const OpDef>(forgetful);
   const GradcheckResult result = gradcheck(function(op), {normal({4})});
@@ -138,7 +138,7 @@ TEST_CASE("trap: a vjp that forgets one of two uses") {
 }
 
 TEST_CASE("trap: a wrong second order behind a right first") {
-  const OpPtr detached = planted(square, [](const Tensor& g, const Tensor& x) { return g * x.detach() * 2.0; });
+  const OpPtr detached = planted(squared, [](const Tensor& g, const Tensor& x) { return g * x.detach() * 2.0; });
   for (const std::int64_t n : {3, 300}) {
     CHECK(gradcheck(function(detached), {normal({n})}));
     const GradcheckResult result = gradcheck(function(detached), {normal({n})}, {.order = 2});
@@ -194,7 +194,7 @@ TEST_CASE("f32 and shared memory are refused unless asked for") {
   const Tensor x32 = randn({4}, {}, generator);
   CHECK_THROWS_WITH_AS(gradcheck(mul, {x32, x32}), doctest::Contains("f32"), DtypeError);
   CHECK(gradcheck([](const Tensor& x) { return x * x; }, {x32}, {.allow_float32 = true}));
-  const OpPtr wrong = planted(square, [](const Tensor& g, const Tensor& x) { return g * x * 2.2; });
+  const OpPtr wrong = planted(squared, [](const Tensor& g, const Tensor& x) { return g * x * 2.2; });
   CHECK(gradcheck(function(wrong), {x32}, {.allow_float32 = true}).verdict == Verdict::wrong);
   const Tensor x = normal({4});
   CHECK_THROWS_WITH_AS(gradcheck(mul, {x, x}), doctest::Contains("share memory"), ValueError);
@@ -227,7 +227,7 @@ TEST_CASE("taylor_test: slopes of right and wrong derivatives") {
   CHECK(taylor_test(cubic, x, d, {.order = 0}).slope == doctest::Approx(1).epsilon(0.1));
   CHECK(taylor_test(cubic, x, d, {.order = 2}).slope == doctest::Approx(3).epsilon(0.05));
   CHECK(std::isinf(taylor_test(cubic, x, d, {.order = 3}).slope));
-  const OpPtr wrong = planted(square, [](const Tensor& g, const Tensor& v) { return g * v * 2.1; });
+  const OpPtr wrong = planted(squared, [](const Tensor& g, const Tensor& v) { return g * v * 2.1; });
   const TaylorResult bad = taylor_test(function(wrong), x, d);
   CHECK(!bad);
   CHECK(bad.slope < 1.3);
