@@ -28,6 +28,7 @@
 #include <duet/ops/index.hpp>
 #include <duet/ops/inplace.hpp>
 #include <duet/ops/loss.hpp>
+#include <duet/ops/loss_composed.hpp>
 #include <duet/ops/matmul.hpp>
 #include <duet/ops/norm.hpp>
 #include <duet/ops/pad.hpp>

@@ -349,7 +349,8 @@ DUET_DEFINE_OP(inside_or_at, backward_op({.name = "inside_or_at", .doc = "g wher
     .sampled_options = {RangeOptions{0, 9}, RangeOptions{-9, 0}, RangeOptions{-9, 9}}}))
 
 Tensor scalar_like(const Tensor& like, double value) {
-  if (!is_floating(like.dtype()) && (value != std::floor(value) || (like.dtype() == u8 && (value < 0 || value > 255))))
+  const bool fits = like.dtype() == u8 ? value >= 0 && value <= 255 : std::abs(value) < 0x1p63;
+  if (!is_floating(like.dtype()) && (value != std::floor(value) || !fits))
     fail<DtypeError>("scalar", "{} does not fit the tensor's dtype: {}", value, to_string(spec_of(like)));
   return Tensor::scalar(value, {.dtype = like.dtype()});
 }

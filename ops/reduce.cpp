@@ -35,6 +35,17 @@ std::int64_t reduced_count(const Shape& shape, const Dims& dims) {
   return count;
 }
 
+Tensor rows_of(const Tensor& x, const Dims& dims) {
+  Shape shape, strides;
+  for (int pass = 0; pass < 2; ++pass)
+    for (int i = 0; i < x.rank(); ++i)
+      if (dims.contains(i) == (pass == 1)) {
+        shape.push_back(x.shape()[i]);
+        strides.push_back(x.strides()[i]);
+      }
+  return raw::contiguous(raw::view(x, shape, strides));
+}
+
 Axis axis_of(const Shape& shape, int dim) {
   Axis axis;
   for (int i = 0; i < shape.rank(); ++i) (i < dim ? axis.outer : i == dim ? axis.count : axis.inner) *= shape[i];
@@ -88,15 +99,7 @@ Specs reduce_rule(const ShapeCall& call) {
 /// Integers in any order of magnitude add up in i64.
 template <class T, class R, class F>
 void fold_integers(const Tensor& x, const Dims& dims, const Tensor& out, R start, F join) {
-  // Kept dimensions first, reduced ones last: then each result folds a row.
-  Shape shape, strides;
-  for (int pass = 0; pass < 2; ++pass)
-    for (int i = 0; i < x.rank(); ++i)
-      if (dims.contains(i) == (pass == 1)) {
-        shape.push_back(x.shape()[i]);
-        strides.push_back(x.strides()[i]);
-      }
-  const Tensor rows = raw::contiguous(raw::view(x, shape, strides));
+  const Tensor rows = rows_of(x, dims);
   const std::int64_t count = reduced_count(x.shape(), dims);
   const T* from = raw::data<T>(rows);
   R* to = raw::data<R>(out);

@@ -18,6 +18,10 @@ std::int64_t reduced_count(const Shape& shape, const Dims& dims);
 /// scale · fold of a floating tensor over normalized dims, without the tape.
 Tensor fold_tensor(kernels::Fold fold, const Tensor& x, const Dims& dims, bool keepdim, double scale = 1);
 
+/// x in new memory (or its own, where it lies so already) with the kept dimensions first and the reduced ones last:
+/// each result folds a row.
+Tensor rows_of(const Tensor& x, const Dims& dims);
+
 /// A shape seen as (outer, count, inner) about one dimension.
 struct Axis {
   std::int64_t outer = 1, count = 1, inner = 1;

@@ -88,8 +88,13 @@ Tensor power_norm(const char* op, const Tensor& x, const Dims& dims, const NormO
   const Tensor magnitudes = run_map(op, Map::abs, {x}, x.shape());
   if (std::isinf(o.p)) return fold_tensor(o.p > 0 ? Fold::max : Fold::min, magnitudes, dims, o.keepdim);
   if (o.p == 0) {
-    const Tensor zero = Tensor::scalar(0, {.dtype = x.dtype()}), one = Tensor::scalar(1, {.dtype = x.dtype()});
-    return fold_tensor(Fold::sum, where(eq(x.detach(), 0.0), zero, one), dims, o.keepdim);
+    // The magnitudes are ours to overwrite.
+    raw::dispatch_floating(op, x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      T* values = raw::data<T>(magnitudes);
+      for (std::int64_t i = 0; i < magnitudes.numel(); ++i) values[i] = values[i] == T(0) ? T(0) : T(1);
+    });
+    return fold_tensor(Fold::sum, magnitudes, dims, o.keepdim);
   }
   const Tensor powers = run_map(op, Map::pow_scalar, {magnitudes}, x.shape(), {.p = o.p});
   const Tensor total = fold_tensor(Fold::sum, powers, dims, o.keepdim);
@@ -285,11 +290,11 @@ DUET_DEFINE_OP(logsumexp, define({
     .shape_rule = reduce_rule_of<ReduceOptions>,
     .forward = [](const Call& c) -> Tensors {
       const Dims dims = dims_of<ReduceOptions>(c);
-      // One pass over rows; other dimensions are brought last first.
-      const Tensor rows = raw::contiguous(reduced_last(c[0].detach(), dims)), out = c.empty();
+      const Tensor rows = rows_of(c[0], dims), out = c.empty();
+      const std::int64_t count = reduced_count(c[0].shape(), dims);
       raw::dispatch_floating(c.name(), out.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        kernels::log_sum_exp<T>(out.numel(), rows.shape().back(), 1, raw::data<T>(rows), raw::data<T>(out));
+        kernels::log_sum_exp<T>(out.numel(), count, 1, raw::data<T>(rows), raw::data<T>(out));
       });
       return {out};
     },

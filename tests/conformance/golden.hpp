@@ -5,9 +5,14 @@
 #include <duet/core/safetensors.hpp>
 #include <duet/core/tensor.hpp>
 #include <nlohmann/json.hpp>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
+
+namespace duet::optim {
+class Optimizer;
+}
 
 namespace golden {
 
@@ -62,6 +67,9 @@ std::vector<Case> cases_of(const File& file);
 // The three kinds of cases. Each throws on a failure.
 void run_op_case(File& file, const Case& one);
 bool is_optimizer(const std::string& name);
+/// An optimizer by torch.optim's name and attributes.
+std::unique_ptr<duet::optim::Optimizer> make_optimizer(const std::string& name, const Json& attributes,
+                                                       const std::vector<duet::Tensor>& parameters);
 void run_optimizer_case(File& file, const Case& one);
 bool is_schedule(const std::string& name);
 void run_schedule_case(File& file, const Case& one);

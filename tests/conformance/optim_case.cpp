@@ -25,18 +25,18 @@ Json with_single_betas(Json attributes) {
 }
 
 template <class O, class Options>
-std::unique_ptr<optim::Optimizer> make(const Json& given, const Tensor& parameter) {
+std::unique_ptr<optim::Optimizer> make(const Json& given, const std::vector<Tensor>& parameters) {
   const Json attributes = with_single_betas(given);
   Options options;
   AttributeReader reader(attributes);
   options.fields(reader);
   reader.refuse_unknown();
-  return std::make_unique<O>(std::vector<Tensor>{parameter}, options);
+  return std::make_unique<O>(parameters, options);
 }
 
 struct Known {
   const char* name;
-  std::unique_ptr<optim::Optimizer> (*make)(const Json&, const Tensor&);
+  std::unique_ptr<optim::Optimizer> (*make)(const Json&, const std::vector<Tensor>&);
 };
 constexpr Known optimizers[] = {
     {"SGD", make<optim::SGD, optim::SGDOptions>},
@@ -129,12 +129,19 @@ bool is_schedule(const std::string& name) {
   return false;
 }
 
+std::unique_ptr<optim::Optimizer> make_optimizer(const std::string& name, const Json& attributes,
+                                                 const std::vector<Tensor>& parameters) {
+  const Known* known = find_optimizer(name);
+  if (known == nullptr) throw Mismatch(fmt::format("unknown optimizer '{}'", name));
+  return known->make(attributes, parameters);
+}
+
 void run_optimizer_case(File& file, const Case& one) {
   const Tensor start = file.get(one.id + ".param"), gradients = file.get(one.id + ".grads"),
                trajectory = file.get(one.id + ".trajectory");
   Tensor parameter = Tensor::from_span(std::span<const double>(start.to_vector()), start.shape());
   parameter.set_requires_grad();
-  const auto optimizer = find_optimizer(one.op)->make(one.attributes, parameter);
+  const auto optimizer = make_optimizer(one.op, one.attributes, {parameter});
   for (std::int64_t t = 0; t < gradients.shape()[0]; ++t) {
     parameter.set_grad(row(gradients, t));
     optimizer->step();
