@@ -52,7 +52,10 @@ bool colour_output() {
 }
 
 Progress::Progress(Verbosity verbosity)
-    : verbosity_(verbosity), terminal_(terminal_output()), colour_(colour_output()), last_(Clock::now() - std::chrono::hours(1)) {}
+    : verbosity_(verbosity),
+      terminal_(terminal_output()),
+      colour_(colour_output()),
+      last_(Clock::now() - std::chrono::hours(1)) {}
 
 Progress::~Progress() { clear(); }
 
@@ -71,7 +74,8 @@ void Progress::update(double fraction, double seconds_left, const std::string& t
     const std::size_t cells = std::clamp<std::size_t>(width > rest.size() + 1 ? width - rest.size() - 1 : 0, 0, 30);
     const char* begin = colour_ ? "\x1b[36m" : "";
     const char* end = colour_ ? "\x1b[0m" : "";
-    fmt::print("\r\x1b[K{}{}{}{}", begin, bar(fraction, cells), end, rest.substr(0, width > cells ? width - cells - 1 : 0));
+    fmt::print("\r\x1b[K{}{}{}{}", begin, bar(fraction, cells), end,
+               rest.substr(0, width > cells ? width - cells - 1 : 0));
     drawn_ = true;
   }
   std::fflush(stdout);

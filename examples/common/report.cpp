@@ -92,10 +92,11 @@ std::string grid(const Frame& frame) {
   std::string out;
   const double step_y = tick_step(frame.high_y - frame.low_y), step_x = tick_step(frame.high_x - frame.low_x);
   for (double v = std::ceil(frame.low_y / step_y) * step_y; v <= frame.high_y + 1e-9 * step_y; v += step_y)
-    out += fmt::format("<line x1='{:.1f}' x2='{:.1f}' y1='{:.1f}' y2='{:.1f}' class='grid'/>"
-                       "<text x='{:.1f}' y='{:.1f}' text-anchor='end'>{:.4g}</text>\n",
-                       Frame::left, Frame::right, frame.y(v), frame.y(v), Frame::left - 6, frame.y(v) + 4,
-                       std::abs(v) < 1e-9 * step_y ? 0 : v);
+    out += fmt::format(
+        "<line x1='{:.1f}' x2='{:.1f}' y1='{:.1f}' y2='{:.1f}' class='grid'/>"
+        "<text x='{:.1f}' y='{:.1f}' text-anchor='end'>{:.4g}</text>\n",
+        Frame::left, Frame::right, frame.y(v), frame.y(v), Frame::left - 6, frame.y(v) + 4,
+        std::abs(v) < 1e-9 * step_y ? 0 : v);
   for (double v = std::ceil(frame.low_x / step_x) * step_x; v <= frame.high_x + 1e-9 * step_x; v += step_x)
     out += fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='middle'>{:.6g}</text>\n", frame.x(v),
                        Frame::bottom + 16, v);
@@ -134,13 +135,15 @@ std::string to_svg(const Chart& chart) {
       if (std::isfinite(x) && std::isfinite(y)) {
         const double clipped = std::clamp(y, frame.low_y, frame.high_y);
         points += fmt::format("{:.1f},{:.1f} ", frame.x(x), frame.y(clipped));
-        dots += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'/>", frame.x(x), frame.y(clipped), colour);
+        dots +=
+            fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'/>", frame.x(x), frame.y(clipped), colour);
         ++count;
       }
     out += fmt::format("<polyline points='{}' fill='none' stroke='{}' stroke-width='1.8'/>\n", points, colour);
     if (count <= 40) out += dots + "\n";
-    out += fmt::format("<rect x='{:.0f}' y='{:.0f}' width='12' height='3' fill='{}'/><text x='{:.0f}' y='{:.0f}'>{}</text>\n",
-                       legend, Frame::bottom + 27, colour, legend + 17, Frame::bottom + 33, escaped(curve.name));
+    out += fmt::format(
+        "<rect x='{:.0f}' y='{:.0f}' width='12' height='3' fill='{}'/><text x='{:.0f}' y='{:.0f}'>{}</text>\n", legend,
+        Frame::bottom + 27, colour, legend + 17, Frame::bottom + 33, escaped(curve.name));
     legend += 36 + 7.0 * static_cast<double>(curve.name.size());
   }
   return out + "</svg>\n";
@@ -170,14 +173,16 @@ void Report::charts(const std::vector<Chart>& charts) {
 }
 
 void Report::picture(const Tensor& image, const std::string& caption) {
-  body_ += fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}</figcaption></figure>\n",
-                       escaped(caption), base64(data::encode_png(image)));
+  body_ +=
+      fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}</figcaption></figure>\n",
+                  escaped(caption), base64(data::encode_png(image)));
 }
 
 std::string Report::html() const {
-  return fmt::format("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n"
-                     "<style>{1}</style></head><body>\n<h1>{0}</h1>\n{2}</body></html>\n",
-                     escaped(title_), style, body_);
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{0}</title>\n"
+      "<style>{1}</style></head><body>\n<h1>{0}</h1>\n{2}</body></html>\n",
+      escaped(title_), style, body_);
 }
 
 }  // namespace duet::examples

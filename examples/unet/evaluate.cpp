@@ -54,10 +54,12 @@ void add_evaluate(CLI::App& program) {
   command.add_option("--weights", flags->weights, "safetensors file that train wrote")->required();
   command.add_option("--data", flags->data, "folder with image/ and label/. Without it, images are generated");
   command.add_option("--generated", flags->generated, "how many images to generate when there is no --data")
-      ->check(CLI::Range(1, 100000))->capture_default_str();
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   command.add_option("--val", flags->val, "only the last N images in name order")->check(CLI::NonNegativeNumber);
   command.add_option("--csv", flags->csv, "where the scores of each image go")->capture_default_str();
-  command.add_option("--threads", flags->threads, "how many threads compute. Default: all cores")->check(CLI::Range(1, 1024));
+  command.add_option("--threads", flags->threads, "how many threads compute. Default: all cores")
+      ->check(CLI::Range(1, 1024));
   command.callback([flags] { evaluate(*flags); });
 }
 

@@ -33,9 +33,11 @@ struct TrainFlags {
   /// Calls visit(name, value, resume, help) for each.
   template <class Visit>
   void fields(Visit&& visit) {
-    visit("data", data, Resume::fixed, "folder with image/ and label/: PNG files of the same names. Without it, images are generated");
+    visit("data", data, Resume::fixed,
+          "folder with image/ and label/: PNG files of the same names. Without it, images are generated");
     visit("generated", generated, Resume::fixed, "how many images to generate when there is no --data");
-    visit("val", val, Resume::fixed, "validation: the last N images in name order, or a folder of its own; 0: none. Default: about 15 %");
+    visit("val", val, Resume::fixed,
+          "validation: the last N images in name order, or a folder of its own; 0: none. Default: about 15 %");
     visit("out", out, Resume::free, "folder for weights, metrics, pictures and the report");
     visit("steps", steps, Resume::budget, "end after so many steps. Default, without --epochs and --minutes: 400");
     visit("epochs", epochs, Resume::budget, "end after so many epochs");
@@ -46,9 +48,11 @@ struct TrainFlags {
     visit("crop", crop, Resume::fixed, "side of a crop in pixels");
     visit("base", base, Resume::fixed, "channels of the first level; each level below has twice as many");
     visit("depth", depth, Resume::fixed, "levels of the U-Net");
-    visit("lr", lr, Resume::fixed, "highest learning rate; it rises over the first fifth of the run, then falls to 0 along a cosine");
+    visit("lr", lr, Resume::fixed,
+          "highest learning rate; it rises over the first fifth of the run, then falls to 0 along a cosine");
     visit("dice", dice, Resume::fixed, "weight of the dice loss beside cross entropy, for two classes");
-    visit("brightness", brightness, Resume::fixed, "deviation of random brightness and contrast of a crop, in deviations of the images");
+    visit("brightness", brightness, Resume::fixed,
+          "deviation of random brightness and contrast of a crop, in deviations of the images");
     visit("workers", workers, Resume::free, "threads that prepare batches; 0: none but the training's own");
     visit("validations", validations, Resume::fixed, "how many times the validation images are scored");
     visit("pictures", pictures, Resume::free, "how many side-by-side pictures are made");

@@ -84,8 +84,10 @@ void add_predict(CLI::App& program) {
   command.add_flag("--probabilities", flags->probabilities,
                    "also write NAME.probability-CLASS.png, 16 bits, black 0 and white 1");
   command.add_option("--tile", flags->tile, "cut images with longer sides into overlapping tiles of this side")
-      ->check(CLI::Range(64, 1 << 20))->capture_default_str();
-  command.add_option("--threads", flags->threads, "how many threads compute. Default: all cores")->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(64, 1 << 20))
+      ->capture_default_str();
+  command.add_option("--threads", flags->threads, "how many threads compute. Default: all cores")
+      ->check(CLI::Range(1, 1024));
   command.callback([flags] { predict(*flags); });
 }
 

@@ -44,9 +44,12 @@ Segmenter::Segmenter(const SegmenterOptions& options) : options_(options) {
 }
 
 void Segmenter::save(const std::string& path) const {
-  nn::ModelDescription description{.classes = {}, .mean = options_.normalization.mean,
-                                   .deviation = options_.normalization.deviation, .threshold = threshold_,
-                                   .more = {{labels_key, options_.black_and_white ? black_and_white_labels : id_labels}}};
+  nn::ModelDescription description{
+      .classes = {},
+      .mean = options_.normalization.mean,
+      .deviation = options_.normalization.deviation,
+      .threshold = threshold_,
+      .more = {{labels_key, options_.black_and_white ? black_and_white_labels : id_labels}}};
   for (int c = 0; c < options_.classes; ++c) description.classes.push_back(std::to_string(c));
   net_->save(path, description);
 }
@@ -63,14 +66,21 @@ Segmenter Segmenter::load(const std::string& path) {
   }();
   const auto classes = static_cast<std::int64_t>(description.classes.size());
   const auto channels = static_cast<std::size_t>(net.in_channels);
-  if ((channels != 1 && channels != 3) || classes < 2 || classes > 255 || net.out_channels != (classes == 2 ? 1 : classes))
-    fail<IoError>("load", "{} holds a U-Net of {} inputs, {} outputs and {} classes; images have 1 or 3 channels, and 2 "
-                  "classes have one output, more one each", path, net.in_channels, net.out_channels, classes);
+  if ((channels != 1 && channels != 3) || classes < 2 || classes > 255 ||
+      net.out_channels != (classes == 2 ? 1 : classes))
+    fail<IoError>("load",
+                  "{} holds a U-Net of {} inputs, {} outputs and {} classes; images have 1 or 3 channels, and 2 "
+                  "classes have one output, more one each",
+                  path, net.in_channels, net.out_channels, classes);
   if (description.mean.size() != channels || description.deviation.size() != channels)
     fail<IoError>("load", "{} has no normalisation for {} channels", path, channels);
   segmenter.threshold_ = description.threshold;
-  segmenter.options_ = {net.base_channels, net.depth, static_cast<int>(channels), static_cast<int>(classes),
-                        labels == black_and_white_labels, {description.mean, description.deviation}};
+  segmenter.options_ = {net.base_channels,
+                        net.depth,
+                        static_cast<int>(channels),
+                        static_cast<int>(classes),
+                        labels == black_and_white_labels,
+                        {description.mean, description.deviation}};
   return segmenter;
 }
 
@@ -94,22 +104,27 @@ Tensor Segmenter::probabilities(const Tensor& image, std::int64_t tile) {
   const NoGradGuard no_grad;
   net_->eval();
   const std::int64_t margin = margin_of(options_.depth);
-  if (tile < 3 * margin) fail<ValueError>("--tile", "must be at least {} for {} levels, got {}", 3 * margin, options_.depth, tile);
+  if (tile < 3 * margin)
+    fail<ValueError>("--tile", "must be at least {} for {} levels, got {}", 3 * margin, options_.depth, tile);
   const Tensor normalized = data::normalize(image, options_.normalization);
   const std::int64_t height = image.size(1), width = image.size(2);
   if (height <= tile && width <= tile) return whole(normalized);
   const std::int64_t channels = options_.classes == 2 ? 1 : options_.classes;
   Tensor out = Tensor::empty({channels, height, width});
-  for_each_tile(height, tile, margin, [&](std::int64_t top, std::int64_t bottom, std::int64_t from_y, std::int64_t to_y) {
-    for_each_tile(width, tile, margin, [&](std::int64_t left, std::int64_t right, std::int64_t from_x, std::int64_t to_x) {
-      const Tensor part = whole(raw::contiguous(raw::view(normalized, {image.size(0), to_y - from_y, to_x - from_x},
-                                                          normalized.strides(), from_y * width + from_x)));
-      const Shape core{channels, bottom - top, right - left};
-      const Tensor inner = raw::view(part, core, part.strides(), (top - from_y) * (to_x - from_x) + left - from_x);
-      Tensor place = raw::view(out, core, out.strides(), top * width + left);
-      raw::copy(inner, place);
-    });
-  });
+  for_each_tile(
+      height, tile, margin, [&](std::int64_t top, std::int64_t bottom, std::int64_t from_y, std::int64_t to_y) {
+        for_each_tile(width, tile, margin,
+                      [&](std::int64_t left, std::int64_t right, std::int64_t from_x, std::int64_t to_x) {
+                        const Tensor part =
+                            whole(raw::contiguous(raw::view(normalized, {image.size(0), to_y - from_y, to_x - from_x},
+                                                            normalized.strides(), from_y * width + from_x)));
+                        const Shape core{channels, bottom - top, right - left};
+                        const Tensor inner =
+                            raw::view(part, core, part.strides(), (top - from_y) * (to_x - from_x) + left - from_x);
+                        Tensor place = raw::view(out, core, out.strides(), top * width + left);
+                        raw::copy(inner, place);
+                      });
+      });
   return out;
 }
 
@@ -147,7 +162,8 @@ Scores Segmenter::score(const data::ImageSet& images,
     const float* values = raw::data<float>(p);
     const std::uint8_t* label = raw::data<std::uint8_t>(whole_image.label);
     for (std::int64_t k = 0; k < plane; ++k) {
-      const float of_truth = options_.classes == 2 ? (label[k] == 1 ? values[k] : 1 - values[k]) : values[label[k] * plane + k];
+      const float of_truth =
+          options_.classes == 2 ? (label[k] == 1 ? values[k] : 1 - values[k]) : values[label[k] * plane + k];
       entropy -= std::log(std::max(static_cast<double>(of_truth), 1e-7));
     }
     each(i, prediction, matrix);

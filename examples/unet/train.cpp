@@ -74,8 +74,8 @@ void check(const TrainFlags& flags) {
   need(flags.workers >= 0 && flags.workers <= 256, "workers", "0 to 256", flags.workers);
   need(flags.validations >= 1 && flags.validations <= 1000000, "validations", "at least 1", flags.validations);
   need(flags.pictures >= 0, "pictures", "at least 0", flags.pictures);
-  need(flags.crop >> (flags.depth - 1) >= 1, "depth", fmt::format("so small that a crop of {} is not pooled away", flags.crop),
-       flags.depth);
+  need(flags.crop >> (flags.depth - 1) >= 1, "depth",
+       fmt::format("so small that a crop of {} is not pooled away", flags.crop), flags.depth);
 }
 
 void train(TrainFlags flags, const CLI::App& command) {

@@ -20,18 +20,24 @@ constexpr std::int64_t row_steps = 10;
 
 Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
   manual_seed(flags.seed);
-  SegmenterOptions options{.base = flags.base, .depth = flags.depth, .channels = images.train.channels(),
-                           .classes = std::max(images.train.classes(), images.val.size() > 0 ? images.val.classes() : 2),
-                           .black_and_white = images.train.black_and_white(),
-                           .normalization = images.train.statistics()};
+  SegmenterOptions options{
+      .base = flags.base,
+      .depth = flags.depth,
+      .channels = images.train.channels(),
+      .classes = std::max(images.train.classes(), images.val.size() > 0 ? images.val.classes() : 2),
+      .black_and_white = images.train.black_and_white(),
+      .normalization = images.train.statistics()};
   return Segmenter(options);
 }
 
 data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
-  const data::CropDataset crops(images.train, segmenter.options().normalization,
-                                {.size = flags.crop, .classes = segmenter.options().classes, .brightness = flags.brightness});
-  return data::DataLoader(crops, {.batch_size = flags.batch, .drop_last = crops.size() >= flags.batch,
-                                  .seed = flags.seed, .workers = flags.workers});
+  const data::CropDataset crops(
+      images.train, segmenter.options().normalization,
+      {.size = flags.crop, .classes = segmenter.options().classes, .brightness = flags.brightness});
+  return data::DataLoader(crops, {.batch_size = flags.batch,
+                                  .drop_last = crops.size() >= flags.batch,
+                                  .seed = flags.seed,
+                                  .workers = flags.workers});
 }
 
 }  // namespace
@@ -54,13 +60,14 @@ void Training::begin() {
   if (flags_.resume) {
     folder_ = RunFolder::resume(flags_.out, state_file);
     restore(folder_->path(state_file));
-    progress_.print(fmt::format("going on after step {}", step_));
-  } else {
-    folder_ = RunFolder::start(flags_.out);
+    if (!flags_.quiet) progress_.print(fmt::format("going on after step {}", step_));
+    return;
+  }
+  folder_ = RunFolder::start(flags_.out);
+  if (!flags_.quiet)
     progress_.print(fmt::format("{} images to train on, {} to validate, {} classes; {} parameters; {} crops an epoch",
                                 images_.train.size(), images_.val.size(), segmenter_.options().classes,
                                 segmenter_.parameter_count(), loader_.batches() * flags_.batch));
-  }
 }
 
 double Training::fraction() const {
@@ -118,7 +125,8 @@ void Training::validate_if_due() {
   if (due <= validations_) return;
   validations_ = due;
   if (images_.val.size() > 0) {
-    const Scores scores = segmenter_.score(images_.val, [](std::int64_t, const Tensor&, const data::ConfusionMatrix&) {});
+    const Scores scores =
+        segmenter_.score(images_.val, [](std::int64_t, const Tensor&, const data::ConfusionMatrix&) {});
     add_row(scores);
     if (scores.mean_iou > best_) {
       best_ = scores.mean_iou;
@@ -127,7 +135,8 @@ void Training::validate_if_due() {
     }
     std::string line = fmt::format("step {:5}  {:>7}  loss {:.4f}  val loss {:.4f}  accuracy {:.4f}", step_,
                                    clock_text(seconds()), history_.back().loss, scores.loss, scores.accuracy);
-    for (std::size_t c = 0; c < scores.iou.size() && c < 6; ++c) line += fmt::format("  IoU {} {:.4f}", c, scores.iou[c]);
+    for (std::size_t c = 0; c < scores.iou.size() && c < 6; ++c)
+      line += fmt::format("  IoU {} {:.4f}", c, scores.iou[c]);
     if (!flags_.quiet) progress_.print(line);
   }
   save();

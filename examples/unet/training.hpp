@@ -58,11 +58,11 @@ class Training {
   std::optional<RunFolder> folder_;
 
   std::int64_t step_ = 0;
-  double seconds_before_ = 0;  // of training, in earlier calls
+  double seconds_before_ = 0;                                                       // of training, in earlier calls
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();  // of this call
-  double step_seconds_ = 0;    // a running mean
+  double step_seconds_ = 0;                                                         // a running mean
   std::int64_t validations_ = 0;
-  double loss_sum_ = 0;        // over the steps since the last row
+  double loss_sum_ = 0;  // over the steps since the last row
   std::int64_t loss_count_ = 0;
   double best_ = -1;
   std::int64_t best_step_ = 0;

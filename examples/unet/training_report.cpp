@@ -1,5 +1,5 @@
 // What a run leaves for people: run.json, pictures, report.html, and the last lines on the terminal.
-#include <ctime>
+#include <filesystem>
 #include <fstream>
 
 #include <nlohmann/json.hpp>
@@ -49,7 +49,8 @@ const Scores* find_scores(const History& history, std::int64_t step = -1) {
 }
 
 std::vector<Chart> charts_of(const History& history, int classes) {
-  Chart loss{.title = "Loss", .x_label = "step", .curves = {{"training (entropy + dice)", {}}, {"validation (entropy)", {}}}};
+  Chart loss{
+      .title = "Loss", .x_label = "step", .curves = {{"training (entropy + dice)", {}}, {"validation (entropy)", {}}}};
   Chart scores{.title = "Validation", .x_label = "step", .curves = {{"accuracy", {}}}};
   Chart rate{.title = "Learning rate", .x_label = "step", .curves = {{"learning rate", {}}}};
   for (int c = 0; c < std::min(classes, 5); ++c) scores.curves.push_back({fmt::format("IoU {}", c), {}});
@@ -120,13 +121,14 @@ void Training::write_report() {
                                 : "Red: a class taken for a higher one. Blue: for a lower one.");
   const std::int64_t count = std::min<std::int64_t>(shown.size(), flags_.pictures);
   if (count > 0)
-    segmenter_.score(shown.subset(0, count), [&](std::int64_t i, const Tensor& mask, const data::ConfusionMatrix& matrix) {
-      const data::LabelledImage whole = shown.load(i);
-      const Tensor picture = side_by_side(whole.image, whole.label, mask, classes);
-      data::write_png(folder_->path("pictures/" + shown.name(i) + ".png"), picture);
-      report.picture(picture, fmt::format("{}: accuracy {:.4f}, mean IoU {:.4f}", shown.name(i), matrix.accuracy(),
-                                          matrix.mean_iou()));
-    });
+    segmenter_.score(shown.subset(0, count),
+                     [&](std::int64_t i, const Tensor& mask, const data::ConfusionMatrix& matrix) {
+                       const data::LabelledImage whole = shown.load(i);
+                       const Tensor picture = side_by_side(whole.image, whole.label, mask, classes);
+                       data::write_png(folder_->path("pictures/" + shown.name(i) + ".png"), picture);
+                       report.picture(picture, fmt::format("{}: accuracy {:.4f}, mean IoU {:.4f}", shown.name(i),
+                                                           matrix.accuracy(), matrix.mean_iou()));
+                     });
   report.heading("Flags");
   std::vector<std::vector<std::string>> rows{{"flag", "value", "meaning"}};
   flags_.fields([&](const char* name, auto& value, Resume, const char* help) {
@@ -139,9 +141,12 @@ void Training::write_report() {
 void Training::finish() {
   save();
   write_report();
+  std::filesystem::remove(folder_->path(state_file) +
+                          ".previous");  // the checkpoint before, which the last one replaces
   folder_->publish();
   const bool complete = fraction() >= 1;
-  progress_.print(fmt::format("{} after {} steps, {}", complete ? "done" : "interrupted", step_, clock_text(seconds())));
+  progress_.print(
+      fmt::format("{} after {} steps, {}", complete ? "done" : "interrupted", step_, clock_text(seconds())));
   if (const Scores* last = find_scores(history_)) progress_.print("last  " + text_of(*last));
   if (const Scores* best = find_scores(history_, best_step_))
     progress_.print(fmt::format("best  {}  (step {})", text_of(*best), best_step_));

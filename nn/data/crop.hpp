@@ -7,12 +7,12 @@
 namespace duet::data {
 
 struct CropOptions {
-  std::int64_t size = 128;             ///< side of the square
-  std::int64_t crops_per_image = 0;    ///< in an epoch; 0: as many as cover an average image once
-  bool flips = true;                   ///< mirrored in half of the cases, along each axis
-  bool rotations = true;               ///< turned by 0, 90, 180 or 270 degrees
-  int classes = 0;                     ///< 0: as many as the images have
-  double brightness = 0;               ///< deviation of a random factor (around 1) and offset (around 0) on the image
+  std::int64_t size = 128;           ///< side of the square
+  std::int64_t crops_per_image = 0;  ///< in an epoch; 0: as many as cover an average image once
+  bool flips = true;                 ///< mirrored in half of the cases, along each axis
+  bool rotations = true;             ///< turned by 0, 90, 180 or 270 degrees
+  int classes = 0;                   ///< 0: as many as the images have
+  double brightness = 0;             ///< deviation of a random factor (around 1) and offset (around 0) on the image
 };
 
 /// A square piece of an image and its labels.

@@ -60,8 +60,8 @@ Tensor read_label(const std::string& path, std::int64_t max_pixels) {
   std::uint8_t* out = raw::data<std::uint8_t>(label);
   visit_image(stored, [&](auto* from) {
     // RGB whose channels agree is gray in disguise.
-    if (stored.size(0) >= 3 && (!std::equal(from, from + pixels, from + pixels) ||
-                                !std::equal(from, from + pixels, from + 2 * pixels)))
+    if (stored.size(0) >= 3 &&
+        (!std::equal(from, from + pixels, from + pixels) || !std::equal(from, from + pixels, from + 2 * pixels)))
       fail<IoError>("ImageSet", "label {} has colours: it must be gray or a palette's indices", path);
     for (std::int64_t i = 0; i < pixels; ++i) {
       const double value = std::is_same_v<std::remove_pointer_t<decltype(from)>, float>
@@ -174,7 +174,10 @@ ImageSet ImageSet::open(const std::string& folder, const ImageSetOptions& option
       if (first_with[id].empty()) first_with[id] = label.path;
     colours = colours || loaded.image.size(0) >= 3;
     bytes += loaded.image.bytes() + loaded.label.bytes();
-    source->entries.push_back({.name = image.stem, .image = image.path, .label = label.path, .extent = extent,
+    source->entries.push_back({.name = image.stem,
+                               .image = image.path,
+                               .label = label.path,
+                               .extent = extent,
                                .cached = bytes <= options.cache_bytes ? loaded : LabelledImage{}});
   }
   source->channels = options.channels != 0 ? options.channels : colours ? 3 : 1;
@@ -192,8 +195,8 @@ ImageSet ImageSet::generated(std::int64_t count, const SyntheticOptions& options
   auto source = std::make_shared<Source>();
   for (std::int64_t i = 0; i < count; ++i) {
     auto [image, label] = synthetic_membrane(i, options);
-    source->entries.push_back({.name = fmt::format("{:03}", i), .image = {}, .label = {}, .extent = label.shape(),
-                               .cached = {image, label}});
+    source->entries.push_back(
+        {.name = fmt::format("{:03}", i), .image = {}, .label = {}, .extent = label.shape(), .cached = {image, label}});
   }
   return ImageSet(std::move(source));
 }
@@ -284,9 +287,8 @@ std::vector<ImageFile> list_images(const std::string& folder) {
     const std::string stem = entry.path().stem().string();
     if (extension == ".png" && !stem.starts_with('.')) files.push_back({stem, entry.path().string()});
   }
-  std::sort(files.begin(), files.end(), [](const ImageFile& a, const ImageFile& b) {
-    return std::tie(a.stem, a.path) < std::tie(b.stem, b.path);
-  });
+  std::sort(files.begin(), files.end(),
+            [](const ImageFile& a, const ImageFile& b) { return std::tie(a.stem, a.path) < std::tie(b.stem, b.path); });
   for (std::size_t i = 1; i < files.size(); ++i)
     if (files[i].stem == files[i - 1].stem)
       fail<IoError>("list_images", "{} and {} have the same stem", files[i - 1].path, files[i].path);

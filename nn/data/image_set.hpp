@@ -25,9 +25,9 @@ struct Normalization {
 };
 
 struct ImageSetOptions {
-  int channels = 0;          ///< 1: gray, 3: RGB; 0: RGB if any image has colours
-  std::int64_t cache_bytes = std::int64_t{1} << 30;    ///< decoded images that are kept; others are read again
-  std::int64_t max_pixels = std::int64_t{1} << 28;     ///< of one image
+  int channels = 0;                                  ///< 1: gray, 3: RGB; 0: RGB if any image has colours
+  std::int64_t cache_bytes = std::int64_t{1} << 30;  ///< decoded images that are kept; others are read again
+  std::int64_t max_pixels = std::int64_t{1} << 28;   ///< of one image
 };
 
 /// A list of labelled images. Copies and subsets share what was decoded. Safe to read from several threads.

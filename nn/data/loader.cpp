@@ -61,7 +61,8 @@ void stack(Tensor& batch, const Tensor& part, std::int64_t at, std::int64_t coun
 }  // namespace
 
 Generator sample_generator(std::uint64_t seed, std::int64_t epoch, std::int64_t index) {
-  return Generator(spread(spread(spread(seed) ^ static_cast<std::uint64_t>(epoch)) ^ static_cast<std::uint64_t>(index)));
+  return Generator(
+      spread(spread(spread(seed) ^ static_cast<std::uint64_t>(epoch)) ^ static_cast<std::uint64_t>(index)));
 }
 
 struct DataLoader::State {
@@ -76,8 +77,8 @@ struct DataLoader::State {
   const std::int64_t per_epoch;
 
   // The consumer's own.
-  std::int64_t next = 0;        // the number of the batch that is handed out next
-  bool inside_epoch = false;    // a loop was begun and has not come to its end
+  std::int64_t next = 0;      // the number of the batch that is handed out next
+  bool inside_epoch = false;  // a loop was begun and has not come to its end
 
   std::mutex mutex;  // guards what follows
   std::condition_variable work, ready;
@@ -190,7 +191,8 @@ struct DataLoader::State {
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options) {
   if (!dataset || dataset->size() < 1) fail<ValueError>("DataLoader", "the data set is empty");
-  if (options.batch_size < 1) fail<ValueError>("DataLoader", "batch_size must be at least 1, got {}", options.batch_size);
+  if (options.batch_size < 1)
+    fail<ValueError>("DataLoader", "batch_size must be at least 1, got {}", options.batch_size);
   if (options.workers < 0 || options.workers > 256)
     fail<ValueError>("DataLoader", "workers must be 0 to 256, got {}", options.workers);
   if (options.prefetch < 1) fail<ValueError>("DataLoader", "prefetch must be at least 1, got {}", options.prefetch);

@@ -13,11 +13,11 @@ namespace duet::data {
 
 struct LoaderOptions {
   std::int64_t batch_size = 8;
-  bool shuffle = true;      ///< a new order every epoch
-  bool drop_last = false;   ///< leave out a last batch that is not full
-  std::uint64_t seed = 0;   ///< of the order and of the samples' random numbers
-  int workers = 1;          ///< background threads; 0: batches are made where they are asked for
-  int prefetch = 4;         ///< how many batches may wait
+  bool shuffle = true;     ///< a new order every epoch
+  bool drop_last = false;  ///< leave out a last batch that is not full
+  std::uint64_t seed = 0;  ///< of the order and of the samples' random numbers
+  int workers = 1;         ///< background threads; 0: batches are made where they are asked for
+  int prefetch = 4;        ///< how many batches may wait
 };
 
 /// Iterates over batches: a Sample whose tensors have a leading batch dimension. Each loop over it is one epoch, also
@@ -28,7 +28,7 @@ class DataLoader {
   /// ValueError for an empty data set, or an option outside its range.
   explicit DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options = {});
   template <class D>
-    requires std::is_base_of_v<Dataset, std::remove_cvref_t<D>>
+  requires std::is_base_of_v<Dataset, std::remove_cvref_t<D>>
   explicit DataLoader(D&& dataset, const LoaderOptions& options = {})
       : DataLoader(std::make_shared<const std::remove_cvref_t<D>>(std::forward<D>(dataset)), options) {}
   ~DataLoader();

@@ -33,8 +33,10 @@ class SmoothNoise {
   }
   double operator()(double y, double x) const {
     const double v = std::max(y / scale_, 0.0), u = std::max(x / scale_, 0.0);
-    const auto row = std::min(static_cast<std::size_t>(v), side_ - 2), column = std::min(static_cast<std::size_t>(u), side_ - 2);
-    const double a = smoothstep(0, 1, v - static_cast<double>(row)), b = smoothstep(0, 1, u - static_cast<double>(column));
+    const auto row = std::min(static_cast<std::size_t>(v), side_ - 2),
+               column = std::min(static_cast<std::size_t>(u), side_ - 2);
+    const double a = smoothstep(0, 1, v - static_cast<double>(row)),
+                 b = smoothstep(0, 1, u - static_cast<double>(column));
     const double* at = &values_[row * side_ + column];
     return (at[0] * (1 - b) + at[1] * b) * (1 - a) + (at[side_] * (1 - b) + at[side_ + 1] * b) * a;
   }
@@ -85,7 +87,8 @@ class Tessellation {
       if (&cell == nearest) return;
       // The distance to the line half-way between the two centres.
       const double d = square(cell.y - y) + square(cell.x - x);
-      border = std::min(border, (d - best) / (2 * std::sqrt(square(cell.y - nearest->y) + square(cell.x - nearest->x))));
+      border =
+          std::min(border, (d - best) / (2 * std::sqrt(square(cell.y - nearest->y) + square(cell.x - nearest->x))));
     });
     return {nearest, border};
   }
@@ -133,8 +136,8 @@ void draw(const Organelle& organelle, std::int64_t size, const Plane& border, Pl
   const double reach = organelle.half_length + 3, c = std::cos(organelle.angle), s = std::sin(organelle.angle);
   const auto low = [&](double at) { return std::max<std::int64_t>(0, static_cast<std::int64_t>(at - reach)); };
   const auto high = [&](double at) { return std::min<std::int64_t>(size - 1, static_cast<std::int64_t>(at + reach)); };
-  const auto centre = static_cast<std::size_t>(static_cast<std::int64_t>(organelle.y) * size +
-                                               static_cast<std::int64_t>(organelle.x));
+  const auto centre =
+      static_cast<std::size_t>(static_cast<std::int64_t>(organelle.y) * size + static_cast<std::int64_t>(organelle.x));
   if (border[centre] < organelle.half_length + 3.5) return;
   for (std::int64_t y = low(organelle.y); y <= high(organelle.y); ++y)
     for (std::int64_t x = low(organelle.x); x <= high(organelle.x); ++x) {
@@ -144,7 +147,8 @@ void draw(const Organelle& organelle, std::int64_t size, const Plane& border, Pl
       float& pixel = image[static_cast<std::size_t>(y * size + x)];
       const double rim = smoothstep(-0.8, 0.2, depth) * (1 - smoothstep(0.9, 1.9, depth));
       double darker = 0.27 * rim;
-      if (!organelle.vesicle) darker += smoothstep(0, 1, depth) * (0.15 + 0.07 * std::sin(along * organelle.half_length * 2.1));
+      if (!organelle.vesicle)
+        darker += smoothstep(0, 1, depth) * (0.15 + 0.07 * std::sin(along * organelle.half_length * 2.1));
       pixel -= static_cast<float>(darker);
     }
 }

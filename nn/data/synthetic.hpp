@@ -12,10 +12,10 @@ namespace duet::data {
 struct LabelledImage;
 
 struct SyntheticOptions {
-  std::int64_t size = 256;    ///< side of the square image, 16 to 16384 (ValueError)
+  std::int64_t size = 256;  ///< side of the square image, 16 to 16384 (ValueError)
   std::uint64_t seed = 0;
-  double cell = 34;           ///< mean distance between the centres of neighbouring cells, pixels
-  double noise = 0.09;        ///< deviation of the noise, where black to white is 1
+  double cell = 34;     ///< mean distance between the centres of neighbouring cells, pixels
+  double noise = 0.09;  ///< deviation of the noise, where black to white is 1
 };
 
 /// Image `index` of the endless series of a seed. image: (1, size, size) u8. label: (size, size) u8, membrane 0 and

@@ -167,7 +167,8 @@ TEST_CASE("crop: every place is the pixel that the formula says, reflection incl
               std::int64_t u = place.flip_y ? size - 1 - y : y, v = place.flip_x ? size - 1 - x : x;
               if (place.transpose) std::swap(u, v);
               const std::int64_t from = c * 35 + walk(place.top + u, 5) * 7 + walk(place.left + v, 7);
-              REQUIRE(out.span<float>()[static_cast<std::size_t>((c * size + y) * size + x)] == static_cast<float>(from));
+              REQUIRE(out.span<float>()[static_cast<std::size_t>((c * size + y) * size + x)] ==
+                      static_cast<float>(from));
             }
       }
   CHECK(crop(full({1, 1, 1}, 3), 4, {}).to_vector() == std::vector<double>(16, 3));
@@ -243,7 +244,8 @@ TEST_CASE("generator: a function of seed and index, with about a quarter membran
   CHECK(membrane / (membrane + others) < 0.32);
   CHECK(dark / membrane + 50 < bright / others);
 
-  const auto same = synthetic_membrane(2, {.size = 64, .seed = 7}), again = synthetic_membrane(2, {.size = 64, .seed = 7});
+  const auto same = synthetic_membrane(2, {.size = 64, .seed = 7}),
+             again = synthetic_membrane(2, {.size = 64, .seed = 7});
   CHECK(same.image.to_vector() == again.image.to_vector());
   CHECK(same.image.to_vector() != synthetic_membrane(3, {.size = 64, .seed = 7}).image.to_vector());
   CHECK(same.image.to_vector() != synthetic_membrane(2, {.size = 64, .seed = 8}).image.to_vector());

@@ -22,7 +22,8 @@ struct Numbers : Dataset {
   std::int64_t size() const override { return count; }
   Sample get(std::int64_t index, Generator& random) const override {
     if (index == broken) throw std::runtime_error("sample is broken");
-    Sample sample{Tensor::empty({index == ill_shaped ? 3 : 2}), Tensor::empty({1}, {.dtype = index == of_other_dtype ? f32 : i64})};
+    Sample sample{Tensor::empty({index == ill_shaped ? 3 : 2}),
+                  Tensor::empty({1}, {.dtype = index == of_other_dtype ? f32 : i64})};
     float* image = raw::data<float>(sample.image);
     image[0] = static_cast<float>(index);
     image[1] = static_cast<float>(random.uniform());
@@ -134,7 +135,8 @@ TEST_CASE("loader: samples that do not stack are typed errors with their number"
   shapes.ill_shaped = 3;
   dtypes.of_other_dtype = 1;
   DataLoader a(shapes, {.batch_size = 4, .shuffle = false}), b(dtypes, {.batch_size = 4, .shuffle = false});
-  CHECK(contains(message_of<ShapeError>([&] { first_targets(a); }), "the image of sample 3 does not stack: it is (3,)"));
+  CHECK(
+      contains(message_of<ShapeError>([&] { first_targets(a); }), "the image of sample 3 does not stack: it is (3,)"));
   CHECK(contains(message_of<DtypeError>([&] { first_targets(b); }), "the target of sample 1 is f32"));
 }
 

@@ -59,7 +59,8 @@ std::string refusal(const std::string& bytes, const ReadPngOptions& options = {}
 
 Tensor ramp(const Shape& shape, int step) {
   Tensor image = Tensor::empty(shape, {.dtype = u8});
-  for (std::int64_t i = 0; i < image.numel(); ++i) raw::data<std::uint8_t>(image)[i] = static_cast<std::uint8_t>(i * step);
+  for (std::int64_t i = 0; i < image.numel(); ++i)
+    raw::data<std::uint8_t>(image)[i] = static_cast<std::uint8_t>(i * step);
   return image;
 }
 

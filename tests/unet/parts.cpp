@@ -31,7 +31,11 @@ std::string content(const std::string& path) {
 /// A net whose batch norms have seen data, so that evaluation mode is not the identity.
 Segmenter some_segmenter(std::int64_t depth, int classes) {
   manual_seed(4);
-  Segmenter segmenter({.base = 3, .depth = depth, .channels = 1, .classes = classes, .black_and_white = classes == 2,
+  Segmenter segmenter({.base = 3,
+                       .depth = depth,
+                       .channels = 1,
+                       .classes = classes,
+                       .black_and_white = classes == 2,
                        .normalization = {{0.4}, {0.2}}});
   for (int i = 0; i < 3; ++i) segmenter.net()(randn({2, 1, 24, 24}));
   return segmenter;
@@ -76,9 +80,11 @@ TEST_CASE("segmenter: a weight file brings everything back") {
 TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
   Segmenter two = some_segmenter(1, 2), three = some_segmenter(1, 3);
   const float p[] = {0.2f, 0.5f, 0.49f, 0.9f};
-  CHECK(two.classify(Tensor::from_span(std::span<const float>(p), {1, 2, 2})).to_vector() == std::vector<double>{0, 1, 0, 1});
+  CHECK(two.classify(Tensor::from_span(std::span<const float>(p), {1, 2, 2})).to_vector() ==
+        std::vector<double>{0, 1, 0, 1});
   const float q[] = {0.2f, 0.5f, 0.3f, 0.1f, 0.5f, 0.4f};
-  CHECK(three.classify(Tensor::from_span(std::span<const float>(q), {3, 1, 2})).to_vector() == std::vector<double>{2, 0});
+  CHECK(three.classify(Tensor::from_span(std::span<const float>(q), {3, 1, 2})).to_vector() ==
+        std::vector<double>{2, 0});
 
   // The loss that score() reports is the loss function's own, without dice.
   const data::ImageSet images = data::ImageSet::generated(1, {.size = 32});
@@ -88,13 +94,15 @@ TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
   for (int i = 0; i < 1024; ++i) raw::data<float>(target)[i] = raw::data<std::uint8_t>(whole.label)[i];
   const NoGradGuard no_grad;
   two.net().eval();
-  const Tensor x = raw::view(data::normalize(whole.image, two.options().normalization), {1, 1, 32, 32}, {1024, 1024, 32, 1});
+  const Tensor x =
+      raw::view(data::normalize(whole.image, two.options().normalization), {1, 1, 32, 32}, {1024, 1024, 32, 1});
   const Tensor logits = two.net()(x);
   CHECK(two.loss(logits, target, 0).item() == doctest::Approx(scores.loss).epsilon(1e-5));
   // Dice of both classes by its formula.
   double sums[2] = {}, truths[2] = {}, both[2] = {};
   for (int i = 0; i < 1024; ++i) {
-    const double t = raw::data<float>(target)[i], s = 1 / (1 + std::exp(-static_cast<double>(raw::data<float>(logits)[i])));
+    const double t = raw::data<float>(target)[i],
+                 s = 1 / (1 + std::exp(-static_cast<double>(raw::data<float>(logits)[i])));
     sums[1] += s, truths[1] += t, both[1] += s * t;
     sums[0] += 1 - s, truths[0] += 1 - t, both[0] += (1 - s) * (1 - t);
   }
@@ -162,7 +170,8 @@ TEST_CASE("report: text is escaped, curves stay in the frame, pictures are insid
   Report report("a < b");
   report.paragraph("x & \"y\"");
   report.table({{"head"}, {"<cell>"}});
-  report.charts({{.title = "t", .x_label = "step", .curves = {{"one", {{0, 1}, {1, no_value}, {2, 3}}}, {"none", {}}}}});
+  report.charts(
+      {{.title = "t", .x_label = "step", .curves = {{"one", {{0, 1}, {1, no_value}, {2, 3}}}, {"none", {}}}}});
   report.picture(full({2, 3}, 0.5), "grey");
   const std::string html = report.html();
   CHECK(contains(html, "<title>a &lt; b</title>"));

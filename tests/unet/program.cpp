@@ -79,7 +79,8 @@ struct Workshop : TemporaryFolder {
     fs::create_directories(folder / "image");
     fs::create_directories(folder / "label");
     for (int i = 0; i < 3; ++i) {
-      Tensor image = Tensor::empty({40, 56 - 8 * i}, {.dtype = u8}), label = Tensor::empty(image.shape(), {.dtype = u8});
+      Tensor image = Tensor::empty({40, 56 - 8 * i}, {.dtype = u8}),
+             label = Tensor::empty(image.shape(), {.dtype = u8});
       for (std::int64_t k = 0; k < image.numel(); ++k) {
         const auto id = k / 8 % classes;
         raw::data<std::uint8_t>(image)[k] = static_cast<std::uint8_t>(60 * id + (k * 7 + i) % 13);
@@ -127,6 +128,7 @@ TEST_CASE("duet_unet: trains, scores and predicts on generated images") {
                            "report.html", "pictures/002.png"})
     CHECK_MESSAGE(fs::file_size(run / file) > 0, file);
   CHECK_FALSE(fs::exists(run / "unfinished"));
+  CHECK_FALSE(fs::exists(run / "state.safetensors.previous"));
   CHECK(data::read_png_info((run / "pictures/002.png").string()).height == 256);
 
   const auto about = nlohmann::json::parse(content(run / "run.json"));
@@ -189,7 +191,9 @@ TEST_CASE("duet_unet: a seed gives the same run on any number of threads and wor
   const Workshop shop;
   REQUIRE(shop.run(shop.train("a", "--steps 10 --seed 5")).status == 0);
   REQUIRE(shop.run(shop.train("b", "--steps 10 --seed 5 --workers 3", 2)).status == 0);
-  REQUIRE(shop.run(shop.train("c", "--steps 10 --seed 6")).status == 0);
+  const Result quiet = shop.run(shop.train("c", "--steps 10 --seed 6 --quiet"));
+  REQUIRE(quiet.status == 0);
+  CHECK(quiet.output.starts_with("done after 10 steps"));
   CHECK(outcome(shop.path / "a") == outcome(shop.path / "b"));
   CHECK(outcome(shop.path / "a") != outcome(shop.path / "c"));
 }

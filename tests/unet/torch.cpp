@@ -5,13 +5,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <duet/core/factory.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/safetensors.hpp>
 #include <duet/core/tape.hpp>
 #include <duet/nn/models/unet.hpp>
 #include <duet/nn/optim/optimizers.hpp>
 #include <duet/ops/loss.hpp>
-#include <duet/core/factory.hpp>
 
 #include "data/support.hpp"
 
