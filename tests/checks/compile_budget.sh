@@ -3,7 +3,8 @@
 # that a busy machine does not count) and its memory. Arguments: source folder, C++ compiler, include folder.
 . "$(dirname "$0")/common.sh"
 compiler=$2 include=$3 program=$source_folder/tests/checks/hello_training.cpp
-budget_seconds=2.0 budget_megabytes=195
+# Goals are 2 s and 150 MB; the bounds leave 30 % for a busy machine.
+budget_seconds=2.6 budget_megabytes=195
 
 best=
 for _ in 1 2 3; do
