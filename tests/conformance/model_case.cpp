@@ -170,7 +170,9 @@ void run_dcgan(File& file) {
     const Tensor real = file.get(fmt::format("real.{}", step)), z = file.get(fmt::format("z.{}", step));
     const Tensor fake = (*generator)(z);
     of_discriminator.zero_grad();
-    const Tensor d = judge((*discriminator)(real), 1) + judge((*discriminator)(fake.detach()), 0);
+    // One after the other: operands of + may run in either order, and batch norm's running statistics remember it.
+    const Tensor on_real = judge((*discriminator)(real), 1);
+    const Tensor d = on_real + judge((*discriminator)(fake.detach()), 0);
     d.backward();
     of_discriminator.step();
     of_generator.zero_grad();

@@ -104,8 +104,9 @@ MAP(sub, return x - y;)
 MAP(mul, return x * y;)
 MAP(div, return x / y;)
 MAP(pow, return power(x, y);)
-MAP(maximum, return select(x != x, x, max(x, y));)
-MAP(minimum, return select(x != x, x, min(x, y));)
+// x == x rather than x != x: xsimd 8.1 compares for inequality in order on AVX, which is false for a NaN.
+MAP(maximum, return select(x == x, max(x, y), x);)
+MAP(minimum, return select(x == x, min(x, y), x);)
 MAP(add_scaled, return x + p * y;)
 
 // x: the cotangent; y: the output for relu, sigmoid and tanh, the input for the others.

@@ -43,14 +43,14 @@ struct MaxFold : SumFold {
   static constexpr double start = -__builtin_huge_val();
   template <class V> static V join(V a, V b) {
     if constexpr (is_number<V>) return b != b || b > a ? b : a;
-    else return select(b != b, b, max(b, a));
+    else return select(b == b, max(b, a), b);
   }
 };
 struct MinFold : SumFold {
   static constexpr double start = __builtin_huge_val();
   template <class V> static V join(V a, V b) {
     if constexpr (is_number<V>) return b != b || b < a ? b : a;
-    else return select(b != b, b, min(b, a));
+    else return select(b == b, min(b, a), b);
   }
 };
 
