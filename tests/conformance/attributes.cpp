@@ -70,6 +70,13 @@ void AttributeReader::field(const char* name, std::string& value) {
 void AttributeReader::field(const char* name, std::vector<std::int64_t>& value) {
   if (const Json* given = find(name)) value = list(name, *given);
 }
+void AttributeReader::field(const char* name, std::vector<double>& value) {
+  const Json* given = find(name);
+  if (given == nullptr) return;
+  value.clear();
+  if (!given->is_array()) return value.push_back(number(name, *given));
+  for (const Json& entry : *given) value.push_back(number(name, entry));
+}
 void AttributeReader::field(const char* name, duet::Shape& value) {
   if (const Json* given = find(name)) value = list(name, *given);
 }

@@ -21,6 +21,7 @@ class AttributeReader final : public duet::FieldVisitor {
   void field(const char* name, double& value) override;
   void field(const char* name, std::string& value) override;
   void field(const char* name, std::vector<std::int64_t>& value) override;
+  void field(const char* name, std::vector<double>& value) override;
   void field(const char* name, duet::Shape& value) override;
   void field(const char* name, std::span<std::int64_t> value) override;
   void field(const char* name, std::span<std::int64_t> value, std::string& word) override;
