@@ -159,7 +159,15 @@ const OpPtr& to_op() {
         return {{"plain", {sample_normal({3, 17}, 1)}, DtypeOptions{f64}},
                 {"width", {sample_normal({2, 33}, 2)}, DtypeOptions{f64}},
                 {"scalar", {sample_normal({}, 3)}, DtypeOptions{f64}},
-                {"transposed", {transpose(sample_normal({4, 5}, 4), 0, 1)}, DtypeOptions{f64}}};
+                {"transposed", {transpose(sample_normal({4, 5}, 4), 0, 1)}, DtypeOptions{f64}},
+                {"vector", {sample_normal({33}, 5)}, DtypeOptions{f64}},
+                {"one", {sample_normal({1, 1}, 6)}, DtypeOptions{f64}},
+                {"image", {sample_normal({1, 2, 3, 4}, 7)}, DtypeOptions{f64}},
+                {"channels", {sample_normal({2, 17, 2}, 8)}, DtypeOptions{f64}},
+                {"strided", {slice(sample_normal({3, 17}, 9), 1, 1, 17, 3)}, DtypeOptions{f64}},
+                {"large", {sample_uniform({5, 5}, -1e6, 1e6, 10)}, DtypeOptions{f64}},
+                {"small", {sample_uniform({5, 5}, -1e-6, 1e-6, 11)}, DtypeOptions{f64}},
+                {"tall", {sample_normal({33, 2}, 12)}, DtypeOptions{f64}}};
       },
   });
   return op;
