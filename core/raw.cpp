@@ -37,6 +37,9 @@ Folded fold(const Shape& shape, const Shape& from, const Shape& to) {
   return folded;
 }
 
+/// Elements that one task copies.
+constexpr std::int64_t tile_elements = 1 << 15;
+
 template <class S, class T>
 void copy_row(const S* from, std::int64_t from_step, T* to, std::int64_t to_step, std::int64_t count) {
   if constexpr (std::is_same_v<S, T>) {
@@ -74,26 +77,33 @@ void copy_folded(const Folded& f, const S* from, T* to) {
     });
     return;
   }
-  // The two innermost axes form a plane; the rest are counted in one loop.
+  // The two innermost axes form a plane, cut into tiles that a task takes whole; the rest are counted in one loop.
   const int second = last - 1;
   std::int64_t planes = 1;
   for (int i = 0; i < second; ++i) planes *= f.size[i];
-  const std::int64_t plane = f.size[last] * f.size[second];
-  parallel_for(planes, std::max<std::int64_t>(1, (1 << 15) / plane), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p) {
-      std::int64_t rest = p, at_from = 0, at_to = 0;
+  const std::int64_t columns = std::min(f.size[last], tile_elements);
+  const std::int64_t rows = std::min(f.size[second], (tile_elements / columns + 15) / 16 * 16);
+  const std::int64_t across = (f.size[last] + columns - 1) / columns, down = (f.size[second] + rows - 1) / rows;
+  const bool transposed = f.from[last] != 1 && f.from[second] == 1;
+  const std::int64_t grain = std::max<std::int64_t>(1, tile_elements / (rows * columns));
+  parallel_for(planes * down * across, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      const std::int64_t first_row = tile / across % down * rows, first_column = tile % across * columns;
+      const std::int64_t height = std::min(rows, f.size[second] - first_row);
+      const std::int64_t width = std::min(columns, f.size[last] - first_column);
+      std::int64_t rest = tile / (across * down);
+      const S* source = from + first_row * f.from[second] + first_column * f.from[last];
+      T* target = to + first_row * f.to[second] + first_column * f.to[last];
       for (int i = second - 1; i >= 0; --i) {
-        at_from += rest % f.size[i] * f.from[i];
-        at_to += rest % f.size[i] * f.to[i];
+        source += rest % f.size[i] * f.from[i];
+        target += rest % f.size[i] * f.to[i];
         rest /= f.size[i];
       }
-      if (f.from[last] != 1 && f.from[second] == 1)
-        copy_transposed(from + at_from, f.from[second], f.from[last], to + at_to, f.to[second], f.to[last],
-                        f.size[second], f.size[last]);
+      if (transposed)
+        copy_transposed(source, f.from[second], f.from[last], target, f.to[second], f.to[last], height, width);
       else
-        for (std::int64_t i = 0; i < f.size[second]; ++i)
-          copy_row(from + at_from + i * f.from[second], f.from[last], to + at_to + i * f.to[second], f.to[last],
-                   f.size[last]);
+        for (std::int64_t i = 0; i < height; ++i)
+          copy_row(source + i * f.from[second], f.from[last], target + i * f.to[second], f.to[last], width);
     }
   });
 }
