@@ -119,11 +119,59 @@ void max_output_row(const PoolPlanes& planes, const T* x, std::int64_t i, std::i
     }
 }
 
+/// Whether the windows are 2 x 2, side by side, and all inside.
+bool is_two_by_two(const PoolPlanes& planes) {
+  const auto halves = [](const ConvAxis& axis) {
+    return axis.kernel == 2 && axis.stride == 2 && axis.padding == 0 && axis.dilation == 1 && 2 * axis.small <= axis.large;
+  };
+  const ConvAxis& front = planes.axis[0];
+  return front.large == 1 && front.small == 1 && front.kernel == 1 && front.padding == 0 && halves(planes.axis[1]) &&
+         halves(planes.axis[2]);
+}
+
+/// Calls body(first output, upper row, lower row, in elements from the plane's start) for every row of 2 x 2 windows.
+template <class Body>
+void for_each_pair_of_rows(const PoolPlanes& planes, Body&& body) {
+  const std::int64_t width = planes.axis[2].large;
+  for (std::int64_t j = 0; j < planes.axis[1].small; ++j) body(j * planes.axis[2].small, 2 * j * width, (2 * j + 1) * width);
+}
+
+/// The adjoint of 2 x 2 maxima: every element of the plane is written once, zeros included.
+template <class T>
+bool scatter_two_by_two(const PoolPlanes& planes, const T* y, const std::uint8_t* taps, T* x) {
+  const std::int64_t large = planes.large_size(), small = planes.small_size();
+  const std::int64_t outputs = planes.axis[2].small, width = planes.axis[2].large;
+  std::atomic<bool> good{true};
+  for_each_plane(planes, [&](std::int64_t plane) {
+    bool fits = true;
+    T* to = x + plane * large;
+    for_each_pair_of_rows(planes, [&, at = plane * small](std::int64_t first, std::int64_t upper, std::int64_t lower) {
+      fits = table<T>().scatter_two_by_two(y + at + first, taps + at + first, outputs, to + upper, to + lower) && fits;
+      std::fill(to + upper + 2 * outputs, to + upper + width, T(0));
+      std::fill(to + lower + 2 * outputs, to + lower + width, T(0));
+    });
+    std::fill(to + 2 * planes.axis[1].small * width, to + large, T(0));
+    if (!fits) good.store(false, std::memory_order_relaxed);
+  });
+  return good;
+}
+
 }  // namespace
 
 template <class T, class I>
 void max_pool(const PoolPlanes& planes, const T* x, T* y, I* taps) {
   const std::int64_t large = planes.large_size(), small = planes.small_size(), width = planes.axis[2].small;
+  if constexpr (sizeof(I) == 1) {
+    if (is_two_by_two(planes)) {
+      for_each_plane(planes, [&](std::int64_t plane) {
+        const T* from = x + plane * large;
+        for_each_pair_of_rows(planes, [&, at = plane * small](std::int64_t first, std::int64_t upper, std::int64_t lower) {
+          table<T>().max_two_by_two(from + upper, from + lower, width, y + at + first, taps + at + first);
+        });
+      });
+      return;
+    }
+  }
   for_each_plane(planes, [&](std::int64_t plane) {
     const Scratch scratch(width * static_cast<std::int64_t>(sizeof(TapOf<T>)));
     TapOf<T>* row_taps = scratch.as<TapOf<T>>();
@@ -145,6 +193,8 @@ bool pool_gather(const PoolPlanes& planes, const T* x, const I* taps, T* y) {
 
 template <class T, class I>
 bool pool_scatter(const PoolPlanes& planes, const T* y, const I* taps, T* x) {
+  if constexpr (sizeof(I) == 1)
+    if (is_two_by_two(planes)) return scatter_two_by_two(planes, y, taps, x);
   const std::int64_t large = planes.large_size();
   for_each_plane(planes, [&](std::int64_t plane) { std::fill_n(x + plane * large, large, T(0)); });
   return for_each_tap(planes, taps,

@@ -17,6 +17,10 @@ using TapOf = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
 template <class T>
 struct PoolTable {
   void (*max_tap)(const T* x, std::int64_t stride, std::int64_t count, TapOf<T> tap, T* y, TapOf<T>* taps);
+  /// The commonest windows, 2 x 2 side by side: `count` maxima of two rows of x, and their taps; and the way back, which
+  /// writes both rows and returns whether every tap was below 4.
+  void (*max_two_by_two)(const T* upper, const T* lower, std::int64_t count, T* y, std::uint8_t* taps);
+  bool (*scatter_two_by_two)(const T* y, const std::uint8_t* taps, std::int64_t count, T* upper, T* lower);
 };
 
 DUET_DECLARE_TABLES(PoolTable<float>, pool_f32)

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include <duet/autograd/backward.hpp>
 #include <duet/core/random.hpp>
 #include <duet/ops/kernels/simd.hpp>
 #include <duet/ops/pool.hpp>
@@ -43,6 +44,7 @@ TEST_CASE("max_pool2d takes the first greatest element of each window") {
     for (Dtype dtype : {f32, f64})
       for (const auto& [shape, o] : std::vector<std::pair<Shape, MaxPoolOptions<2>>>{
                {{3, 16, 33}, {.kernel_size = 2, .stride = 2}},
+               {{2, 7, 66}, {.kernel_size = 2, .stride = 2, .ceil_mode = true}},
                {{2, 9, 70}, {.kernel_size = 3, .stride = 2, .padding = 1}},
                {{2, 12, 37}, {.kernel_size = {2, 3}, .stride = {1, 1}, .padding = {0, 1}, .dilation = {3, 2}}},
                {{1, 20, 20}, {.kernel_size = 17, .stride = 3, .padding = 8, .ceil_mode = true}},
@@ -59,6 +61,30 @@ TEST_CASE("max_pool2d takes the first greatest element of each window") {
               REQUIRE(indices.to_vector()[at] == static_cast<double>(expected.index));
             }
       }
+  }
+  kernels::set_active_simd(before);
+}
+
+TEST_CASE("the gradient of max_pool2d lands on the maxima and is zero elsewhere") {
+  const kernels::Simd before = kernels::active_simd();
+  Generator random(4);
+  for (kernels::Simd simd : kernels::available_simd()) {
+    kernels::set_active_simd(simd);
+    for (const auto& [shape, o] : std::vector<std::pair<Shape, MaxPoolOptions<2>>>{
+             {{3, 7, 71}, {.kernel_size = 2, .stride = 2}}, {{2, 9, 40}, {.kernel_size = 3, .stride = 2, .padding = 1}}}) {
+      Tensor x = randn(shape, {}, random);
+      x.set_requires_grad();
+      const auto [y, indices] = max_pool2d_with_indices(x, o);
+      const Tensor cotangent = randn(y.shape(), {}, random);
+      std::vector<double> expected(static_cast<std::size_t>(x.numel()), 0);
+      const std::vector<double> places = indices.to_vector(), weights = cotangent.to_vector();
+      const std::int64_t plane = shape[1] * shape[2], outputs = y.size(1) * y.size(2);
+      for (std::int64_t i = 0; i < y.numel(); ++i)
+        expected[static_cast<std::size_t>(i / outputs * plane) + static_cast<std::size_t>(places[static_cast<std::size_t>(i)])] +=
+            weights[static_cast<std::size_t>(i)];
+      const std::vector<double> got = grad({y}, {x}, {.cotangents = {cotangent}})[0].to_vector();
+      for (std::size_t i = 0; i < got.size(); ++i) REQUIRE(got[i] == doctest::Approx(expected[i]).epsilon(1e-6));
+    }
   }
   kernels::set_active_simd(before);
 }
