@@ -62,6 +62,27 @@ Overlap overlap(const Tensor& padded, const Tensor& x, const std::vector<Frame>&
   return {raw::view(padded, shape, padded.strides(), into), raw::view(x, shape, x.strides(), from)};
 }
 
+/// Fills what a constant frame adds to y: around each dimension in turn, within what the ones before leave.
+void fill_frame(const Tensor& y, const std::vector<Frame>& all, double value) {
+  Shape region = y.shape();
+  std::int64_t offset = 0;
+  for (int i = 0; i < y.rank(); ++i) {
+    const std::int64_t step = y.strides()[i];
+    const std::int64_t before = std::max<std::int64_t>(0, all[static_cast<std::size_t>(i)].before);
+    const std::int64_t after = std::max<std::int64_t>(0, all[static_cast<std::size_t>(i)].after);
+    const auto fill = [&](std::int64_t first, std::int64_t count) {
+      Shape slab = region;
+      slab[i] = count;
+      Tensor part = raw::view(y, slab, y.strides(), offset + first * step);
+      if (part.numel() > 0) raw::fill(part, value);
+    };
+    fill(0, before);
+    fill(y.shape()[i] - after, after);
+    region[i] -= before + after;
+    offset += before * step;
+  }
+}
+
 /// The index of x, cropped or not, that index k of the padded dimension is a copy of.
 std::int64_t origin(PadMode mode, std::int64_t k, std::int64_t before, std::int64_t size) {
   const std::int64_t i = k - before;
@@ -171,8 +192,8 @@ const OpPtr& pad_op() {
         const PadOptions& o = c.opt<PadOptions>();
         const std::vector<Frame> all = frames(c.name(), c[0].shape(), o);
         if (o.mode == PadMode::constant) {
-          Tensor y = c.empty();
-          raw::fill(y, o.value);
+          const Tensor y = c.empty();
+          fill_frame(y, all, o.value);
           Overlap whole = overlap(y, c[0], all);
           raw::copy(whole.source, whole.inside);
           return {y};
