@@ -9,6 +9,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   try {
     duet::bench::add_conv(app);
+    duet::bench::add_train(app);
+    duet::bench::add_ops(app);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error);
