@@ -38,6 +38,41 @@ class ModuleHookHandle {
   std::uint64_t id_ = 0;
 };
 
+namespace detail {
+
+inline Tensors as_list(Tensor one) { return {std::move(one)}; }
+inline Tensors as_list(Tensors all) { return all; }
+
+/// body(given[0], given[1], …) as a list.
+template <class Body, std::size_t... I>
+Tensors unpacked(Body& body, const Tensors& given, std::index_sequence<I...>) {
+  return as_list(body(given[I]...));
+}
+
+/// The first tensor of a list; an undefined one of none.
+const Tensor& first(const Tensors& list);
+
+/// Calls a hook with the first tensor of each list if it takes tensors, else with the lists. What it returns as a list:
+/// of nothing, of one tensor for the first place, or of all.
+template <class Hook, class... Lists>
+Tensors call_hook(Hook&& hook, const Lists&... lists) {
+  if constexpr (std::is_invocable_v<Hook&, decltype(first(lists))...>) {
+    if constexpr (std::is_void_v<decltype(hook(first(lists)...))>)
+      return hook(first(lists)...), Tensors();
+    else
+      return as_list(hook(first(lists)...));
+  } else {
+    static_assert(std::is_invocable_v<Hook&, const Lists&...>,
+                  "a hook takes tensors, or const Tensors&: one for each that its register function names");
+    if constexpr (std::is_void_v<decltype(hook(lists...))>)
+      return hook(lists...), Tensors();
+    else
+      return as_list(hook(lists...));
+  }
+}
+
+}  // namespace detail
+
 /// A trained tensor of a module: a leaf that requires a gradient. Without a value it is absent (a layer without
 /// bias) and is not listed. Assigning another leaf shares that one (tied weights).
 class Parameter : public Tensor {
@@ -81,7 +116,7 @@ class Module {
   /// declaration lacks {this, "name"}, and no optimizer would see it. (A module that is meant to stand alone, or a
   /// frozen one, is not refused: call the former's forward().)
   Tensor operator()(const Tensor& x) {
-    return call([&] { return hooks_ ? forward_with_hooks(x) : forward(x); });
+    return call([&](const Tensor& given) { return forward(given); }, x);
   }
   /// What the module computes. A module that takes other arguments declares its own forward, and an operator() that
   /// passes it through call().
@@ -122,18 +157,40 @@ class Module {
   virtual std::string kind() const;
   /// What kind() leaves open, for summaries: "1, 16, kernel_size=(3, 3)".
   virtual std::string describe() const { return {}; }
-  // --- hooks: called by operator()(x), in the order in which they were added (nn/hooks.cpp) ---
 
-  /// `hook(module, x)` before forward; a tensor that it returns takes x's place.
-  ModuleHookHandle register_forward_pre_hook(Callable<Tensor(Module&, const Tensor&)> hook);
-  /// `hook(module, x, y)` after forward; a tensor that it returns takes y's place.
-  ModuleHookHandle register_forward_hook(Callable<Tensor(Module&, const Tensor&, const Tensor&)> hook);
-  /// `hook(gradient by y)` when a backward reaches the module; a tensor of that shape and dtype that it returns takes
-  /// its place (AutogradError for another).
-  ModuleHookHandle register_backward_pre_hook(Callable<Tensor(const Tensor&)> hook);
-  /// `hook(gradient by x, gradient by y)` when a backward leaves the module towards x; a tensor that it returns takes
-  /// the place of the gradient by x. It is not called where x requires no gradient.
-  ModuleHookHandle register_backward_hook(Callable<Tensor(const Tensor&, const Tensor&)> hook);
+  // --- hooks: run by every operator(), in the order in which they were added (nn/hooks.cpp) ---
+  // A hook takes Tensor arguments, which are the module's first input and first output (or the gradients by them), or
+  // const Tensors& of all of them. It returns a Tensor or Tensors that take their places, or nothing; an undefined
+  // tensor leaves what is there. ValueError in forward, AutogradError in backward for a list of another length.
+
+  /// `hook(module, x)` before forward; what it returns takes x's place.
+  template <class Hook>
+  ModuleHookHandle register_forward_pre_hook(Hook hook) {
+    return add_forward_pre_hook([hook](Module& module, const Tensors& x) mutable {
+      return detail::call_hook([&](const auto&... t) -> decltype(hook(module, t...)) { return hook(module, t...); }, x);
+    });
+  }
+  /// `hook(module, x, y)` after forward; what it returns takes y's place.
+  template <class Hook>
+  ModuleHookHandle register_forward_hook(Hook hook) {
+    return add_forward_hook([hook](Module& module, const Tensors& x, const Tensors& y) mutable {
+      return detail::call_hook([&](const auto&... t) -> decltype(hook(module, t...)) { return hook(module, t...); }, x, y);
+    });
+  }
+  /// `hook(gradient by y)` when a backward reaches the module; what it returns takes its place and must have its shape
+  /// and dtype (AutogradError).
+  template <class Hook>
+  ModuleHookHandle register_backward_pre_hook(Hook hook) {
+    return add_backward_pre_hook([hook](const Tensors& by_y) mutable { return detail::call_hook(hook, by_y); });
+  }
+  /// `hook(gradient by x, gradient by y)` when a backward leaves the module towards x; what it returns takes the place
+  /// of the gradient by x. It is called once a backward, and not at all where no input requires a gradient, or where
+  /// the gradient did not come by way of the outputs (a second derivative of what the module computed inside).
+  template <class Hook>
+  ModuleHookHandle register_backward_hook(Hook hook) {
+    return add_backward_hook(
+        [hook](const Tensors& by_x, const Tensors& by_y) mutable { return detail::call_hook(hook, by_x, by_y); });
+  }
 
   /// Every place, here and below, that holds a parameter or a buffer, absent ones included: for calling the module with
   /// other tensors in them (nn/gradcheck.hpp).
@@ -147,11 +204,21 @@ class Module {
   /// that is registered. Protected, so that a module is not sliced.
   Module(Module&& other);
 
-  /// Runs `body`, which calls a forward, as operator() does.
-  template <class Body>
-  std::invoke_result_t<Body&> call(Body&& body) {
+  /// Runs `body(inputs…)`, which calls a forward, as operator() does: inputs are tensors, undefined ones for absent
+  /// arguments; the result is a Tensor or Tensors. What is not a tensor `body` captures.
+  template <class Body, class... Inputs>
+  std::invoke_result_t<Body&, const Inputs&...> call(Body&& body, const Inputs&... inputs) {
+    static_assert((std::is_convertible_v<const Inputs&, const Tensor&> && ...), "hooks see tensors");
+    using Result = std::invoke_result_t<Body&, const Inputs&...>;
     const CallGuard guard(*this);
-    return body();
+    if (!hooks_) return body(inputs...);
+    Tensors results = call_with_hooks({inputs...}, [&](const Tensors& given) {
+      return detail::unpacked(body, given, std::index_sequence_for<Inputs...>());
+    });
+    if constexpr (std::is_same_v<Result, Tensor>)
+      return std::move(results.front());
+    else
+      return results;
   }
   /// Registers a child that this module keeps on the heap.
   void register_heap_child(const std::string& name, Module& child);
@@ -181,8 +248,12 @@ class Module {
   };
 
   static Module& movable(Module& module);
-  Tensor forward_with_hooks(const Tensor& x);
+  Tensors call_with_hooks(const Tensors& given, FunctionRef<Tensors(const Tensors&)> body);
   ModuleHooks& hooks();
+  ModuleHookHandle add_forward_pre_hook(Callable<Tensors(Module&, const Tensors&)> hook);
+  ModuleHookHandle add_forward_hook(Callable<Tensors(Module&, const Tensors&, const Tensors&)> hook);
+  ModuleHookHandle add_backward_pre_hook(Callable<Tensors(const Tensors&)> hook);
+  ModuleHookHandle add_backward_hook(Callable<Tensors(const Tensors&, const Tensors&)> hook);
   void register_tensor(const std::string& name, Tensor* tensor, bool trained);
   void check_name(const std::string& name) const;
   void collect(const std::string& prefix, bool trained, bool untrained, NamedTensors& into) const;

@@ -33,11 +33,10 @@ int main() {
   nn::Conv1d conv{1, 1, 3, {.padding = 1}};
   auto forward = conv.register_forward_hook([](nn::Module& module, const Tensor& in, const Tensor& out) {
     std::printf("%s: %s -> %s\n", module.kind().c_str(), to_string(in.shape()).c_str(), to_string(out.shape()).c_str());
-    return Tensor();  // leaves the output
+    return out * 2.0;  // takes the output's place; a hook that returns nothing leaves it
   });
   auto backward = conv.register_backward_hook([](const Tensor& by_input, const Tensor& by_output) {
     std::printf("backward: %s -> %s\n", to_string(by_output.shape()).c_str(), to_string(by_input.shape()).c_str());
-    return Tensor();
   });
   sum(conv(ones({1, 1, 8}, {.requires_grad = true}))).backward();
   forward.remove();

@@ -28,7 +28,7 @@ class UNetUp : public UNetBlock {
   explicit UNetUp(std::int64_t channels);
   /// `skip` may be larger than twice x by one row and one column.
   Tensor operator()(const Tensor& x, const Tensor& skip) {
-    return call([&] { return forward(x, skip); });
+    return call([&](const Tensor& deep, const Tensor& kept) { return forward(deep, kept); }, x, skip);
   }
   Tensor forward(const Tensor& x, const Tensor& skip);
 
