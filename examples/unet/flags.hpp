@@ -42,7 +42,7 @@ struct TrainFlags {
     visit("steps", steps, Resume::budget, "end after so many steps. Default, without --epochs and --minutes: 400");
     visit("epochs", epochs, Resume::budget, "end after so many epochs");
     visit("minutes", minutes, Resume::budget, "end after so many minutes of training");
-    visit("seed", seed, Resume::fixed, "of weights, order and crops");
+    visit("seed", seed, Resume::fixed, "of weights, order and crops: the same seed and --steps give the same weights");
     visit("threads", threads, Resume::free, "how many threads compute. Default: all cores");
     visit("batch", batch, Resume::fixed, "crops a step");
     visit("crop", crop, Resume::fixed, "side of a crop in pixels");

@@ -98,8 +98,6 @@ void add_train(CLI::App& program) {
     using T = std::remove_cvref_t<decltype(value)>;
     if constexpr (std::is_same_v<T, bool>)
       command->add_flag(option(name), value, help);
-    else if constexpr (std::is_same_v<T, std::string>)
-      command->add_option(option(name), value, help);
     else
       command->add_option(option(name), value, help)->capture_default_str();
   });
