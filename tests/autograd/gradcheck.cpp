@@ -12,6 +12,7 @@
 #include <duet/core/op.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/raw.hpp>
+#include <duet/ops/activation.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
@@ -57,6 +58,17 @@ TEST_CASE("gradcheck passes right gradients of orders 1 to 4, small and large") 
     CAPTURE(to_string(result));
     CHECK(result.verdict == Verdict::ok);
   }
+}
+
+TEST_CASE("a function may differentiate inside itself, as a gradient penalty does") {
+  const Tensor w = randn({3}, {.dtype = f64});
+  const auto penalty = [](const Tensor& weight) {
+    Tensor x = ones({3}, {.dtype = f64, .requires_grad = true});
+    const Tensor slope = grad({sum(tanh(weight * x))}, {x}, {.create_graph = true})[0];
+    return sum(slope * slope);
+  };
+  CHECK(gradcheck(penalty, {w}, {.order = 2}));
+  CHECK(taylor_test(penalty, w, randn({3}, {.dtype = f64})));
 }
 
 TEST_CASE("gradcheck takes callables of every form") {
