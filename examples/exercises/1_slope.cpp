@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/1_slope.hpp"
+#include "checks/1_slope.hpp"
 
 /// The slope of f at x by a central difference with step h.
 double slope(const Function& /*f*/, double /*x*/, double /*h*/) { throw std::logic_error("not solved yet"); }

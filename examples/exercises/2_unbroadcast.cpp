@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/2_unbroadcast.hpp"
+#include "checks/2_unbroadcast.hpp"
 
 /// The gradient of a tensor of `shape` that was broadcast to the shape of g: the sum over all that was repeated. Both
 /// have the same rank here; a dimension was repeated where shape has 1 and g does not.

@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/3_sizes.hpp"
+#include "checks/3_sizes.hpp"
 
 /// The output_padding with which conv_transpose (dilation 1) leads from a size to the one that is wanted, or −1 where
 /// none does.

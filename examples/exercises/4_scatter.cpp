@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/4_scatter.hpp"
+#include "checks/4_scatter.hpp"
 
 /// conv_transpose2d by its definition: x (H, W) and w (kH, kW), one channel, f64, dense; the result has
 /// (H − 1)·stride − 2·padding + kH rows, and columns likewise. Let each input cell scatter.

@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/5_weight.hpp"
+#include "checks/5_weight.hpp"
 
 /// The gradient of sum(conv(x, w)·g) by the kernel w, (kernel, kernel), where x is (H, W) and g what arrives at the
 /// output; one channel, no padding, f64, dense.

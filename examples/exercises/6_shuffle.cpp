@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/6_shuffle.hpp"
+#include "checks/6_shuffle.hpp"
 
 /// pixel_shuffle by reshape and permute alone: (N, C·r², H, W) to (N, C, H·r, W·r); channel c·r² + i·r + j becomes
 /// the pixels at (i, j) of each r × r square.

@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/7_bilinear.hpp"
+#include "checks/7_bilinear.hpp"
 
 /// The (2·stride, 2·stride) kernel, f64, with which conv_transpose2d of that (even) stride and padding stride / 2 is
 /// bilinear interpolation: a hat in each direction.

@@ -3,7 +3,7 @@
 
 #include <duet/duet.hpp>
 
-#include "tests/8_softsign.hpp"
+#include "checks/8_softsign.hpp"
 
 /// The vjp of y = x / (1 + |x|), in public ops. v.cotangent() is what arrives, v.input(0) is x; the derivative is
 /// 1 / (1 + |x|)².

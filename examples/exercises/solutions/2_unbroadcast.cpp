@@ -1,7 +1,7 @@
 // A solution of exercise 2.
 #include <duet/duet.hpp>
 
-#include "../tests/2_unbroadcast.hpp"
+#include "../checks/2_unbroadcast.hpp"
 
 duet::Tensor unbroadcast(const duet::Tensor& g, const duet::Shape& shape) {
   duet::Dims repeated;

@@ -1,7 +1,7 @@
 // A solution of exercise 3.
 #include <duet/duet.hpp>
 
-#include "../tests/3_sizes.hpp"
+#include "../checks/3_sizes.hpp"
 
 std::int64_t output_padding_for_size(std::int64_t input, std::int64_t wanted, std::int64_t kernel, std::int64_t stride,
                                      std::int64_t padding) {

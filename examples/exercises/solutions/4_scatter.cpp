@@ -1,7 +1,7 @@
 // A solution of exercise 4.
 #include <duet/duet.hpp>
 
-#include "../tests/4_scatter.hpp"
+#include "../checks/4_scatter.hpp"
 
 duet::Tensor scatter(const duet::Tensor& x, const duet::Tensor& w, std::int64_t stride, std::int64_t padding) {
   const std::int64_t rows = x.size(0), columns = x.size(1), kh = w.size(0), kw = w.size(1);

@@ -1,7 +1,7 @@
 // A solution of exercise 5.
 #include <duet/duet.hpp>
 
-#include "../tests/5_weight.hpp"
+#include "../checks/5_weight.hpp"
 
 duet::Tensor weight_gradient(const duet::Tensor& x, const duet::Tensor& g, std::int64_t kernel, std::int64_t stride) {
   duet::Tensor w = duet::zeros({kernel, kernel}, {.dtype = duet::f64});

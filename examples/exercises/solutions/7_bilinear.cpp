@@ -1,7 +1,7 @@
 // A solution of exercise 7.
 #include <duet/duet.hpp>
 
-#include "../tests/7_bilinear.hpp"
+#include "../checks/7_bilinear.hpp"
 
 duet::Tensor bilinear_kernel(std::int64_t stride) {
   const std::int64_t size = 2 * stride;
