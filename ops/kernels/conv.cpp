@@ -5,6 +5,7 @@
 
 #include <duet/ops/kernels/conv_paths.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
+#include <duet/ops/kernels/conv_winograd.hpp>
 
 namespace duet::kernels {
 namespace {
@@ -59,6 +60,8 @@ template <class T>
 void compute(const ConvReading& r, const T* source, const T* weight, const T* bias, T* out) {
   if (r.batch * r.groups * r.out_channels * r.out_plane == 0) return;
   if (r.source_channels * r.source_plane == 0) return fill_bias(r, bias, out);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (prefers_winograd(r)) return conv_by_winograd(r, source, weight, bias, out);
   if (prefers_rows<T>(r))
     conv_by_rows(r, source, weight, bias, out);
   else

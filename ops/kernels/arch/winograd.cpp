@@ -1,0 +1,217 @@
+// The table of ops/kernels/conv_winograd_table.hpp for one instruction set: the schemes' transforms in two
+// dimensions, between pixels in rows and tiles in lanes.
+#include <duet/ops/kernels/arch/prelude.hpp>
+
+#include <duet/ops/kernels/arch/conv_lanes.hpp>
+#include <duet/ops/kernels/arch/winograd_schemes.hpp>
+#include <duet/ops/kernels/conv_winograd_table.hpp>
+
+namespace {
+
+using namespace duet::kernels;
+
+constexpr int L = lanes<float>;
+
+/// Every second element of two vectors side by side, from element `start` on.
+template <int start>
+struct Second {
+  static constexpr int at(int i) { return 2 * i + start; }
+};
+
+template <int start>
+DUET_INLINE F second(const F& a, const F& b) {
+  return shuffle<float>(a, b, Second<start>{}, typename MakeIndices<L>::type{});
+}
+
+/// m vectors of pixels side by side become m vectors of every m-th pixel.
+DUET_INLINE void split(const F (&pixels)[2], F* columns) {
+  columns[0] = second<0>(pixels[0], pixels[1]);
+  columns[1] = second<1>(pixels[0], pixels[1]);
+}
+
+DUET_INLINE void split(const F (&pixels)[4], F* columns) {
+  const F even0 = second<0>(pixels[0], pixels[1]), even1 = second<0>(pixels[2], pixels[3]);
+  const F odd0 = second<1>(pixels[0], pixels[1]), odd1 = second<1>(pixels[2], pixels[3]);
+  columns[0] = second<0>(even0, even1);
+  columns[1] = second<0>(odd0, odd1);
+  columns[2] = second<1>(even0, even1);
+  columns[3] = second<1>(odd0, odd1);
+}
+
+/// The first `wanted` of what split gives.
+template <int wanted>
+DUET_INLINE void split_first(const F (&pixels)[2], F* columns) {
+  columns[0] = second<0>(pixels[0], pixels[1]);
+  if constexpr (wanted > 1) columns[1] = second<1>(pixels[0], pixels[1]);
+}
+
+template <int wanted>
+DUET_INLINE void split_first(const F (&pixels)[4], F* columns) {
+  columns[0] = second<0>(second<0>(pixels[0], pixels[1]), second<0>(pixels[2], pixels[3]));
+  if constexpr (wanted > 1)
+    columns[1] = second<0>(second<1>(pixels[0], pixels[1]), second<1>(pixels[2], pixels[3]));
+}
+
+/// The way back.
+DUET_INLINE void join(F (&v)[2]) { zip<float, 1, L>(v[0], v[1]); }
+
+DUET_INLINE void join(F (&v)[4]) {
+  zip<float, 1, L>(v[0], v[2]);
+  zip<float, 1, L>(v[1], v[3]);
+  zip<float, 1, L>(v[0], v[1]);
+  zip<float, 1, L>(v[2], v[3]);
+}
+
+template <class Scheme>
+void columns(const WinogradColumns& t) {
+  for (std::int64_t x = 0; x < t.count; x += L) {
+    F d[Scheme::points];
+    if (t.step == 1)
+      for (int i = 0; i < Scheme::points; ++i) d[i] = F::load_unaligned(t.row[i] + x);
+    else
+      for (int i = 0; i < Scheme::points; ++i)
+        d[i] = second<0>(F::load_unaligned(t.row[i] + 2 * x), F::load_unaligned(t.row[i] + 2 * x + L));
+    Scheme::input(d);
+    for (int i = 0; i < Scheme::points; ++i) d[i].store_unaligned(t.to + i * t.to_row + x);
+  }
+}
+
+template <class Scheme>
+void across(const WinogradAcross& t) {
+  constexpr int m = Scheme::tile, points = Scheme::points;
+  for (int v = 0; v < t.vectors; ++v) {
+    const std::int32_t *first = t.first + v * m, *second = t.second + v * m;
+    float* to = t.to + v / t.width * t.to_panel + v % t.width * L;
+    for (int i = 0; i < points; ++i, to += points * t.to_point) {
+      const float* from = t.from + i * t.from_row;
+      F pixels[m], d[points];
+      for (int p = 0; p < m; ++p) pixels[p] = F::load_unaligned(from + first[p]);
+      split(pixels, d);
+      for (int p = 0; p < m; ++p) pixels[p] = F::load_unaligned(from + second[p]);
+      split_first<Scheme::taps - 1>(pixels, d + m);
+      Scheme::input(d);
+      for (int j = 0; j < points; ++j) d[j].store_unaligned(to + j * t.to_point);
+    }
+  }
+}
+
+template <class Scheme>
+void output(const WinogradOutput& t) {
+  constexpr int m = Scheme::tile, points = Scheme::points;
+  const F bias(t.bias);
+  for (int v = 0; v < t.vectors; ++v) {
+    const float* from = t.from + v / t.width * t.from_panel + v % t.width * L;
+    F y[m][points];
+    for (int j = 0; j < points; ++j) {
+      F column[points];
+      for (int i = 0; i < points; ++i) column[i] = F::load_unaligned(from + (i * points + j) * t.from_point);
+      Scheme::output(column);
+      for (int i = 0; i < m; ++i) y[i][j] = column[i];
+    }
+    const std::int64_t* piece = t.piece + v * m;
+    for (int i = 0; i < m; ++i) {
+      Scheme::output(y[i]);
+      F pixels[m];
+      for (int j = 0; j < m; ++j) pixels[j] = y[i][j] + bias;
+      join(pixels);
+      for (int p = 0; p < m; ++p) {
+        if (piece[p] < 0)
+          pixels[p].store_unaligned(t.staged + i * t.staged_row + (v * m + p) * L);
+        else if (i < t.rows[v * m + p])
+          pixels[p].store_unaligned(t.to + piece[p] + i * t.to_row);
+      }
+    }
+  }
+}
+
+void interleave(const WinogradZip& t) {
+  std::int64_t i = 0;
+  for (; 2 * (i + L) <= t.count; i += L) {
+    F even = F::load_unaligned(t.even + i), odd = F::load_unaligned(t.odd + i);
+    zip<float, 1, L>(even, odd);
+    even.store_unaligned(t.to + 2 * i);
+    odd.store_unaligned(t.to + 2 * i + L);
+  }
+  for (; 2 * i < t.count; ++i) {
+    t.to[2 * i] = t.even[i];
+    if (2 * i + 1 < t.count) t.to[2 * i + 1] = t.odd[i];
+  }
+}
+
+template <class Scheme>
+void filter(const WinogradFilter& t) {
+  constexpr int r = Scheme::taps, points = Scheme::points;
+  for (std::int64_t n = 0; n < t.filters; ++n) {
+    const float* from = t.from + n * t.from_filter;
+    float* to = t.to + n * t.to_filter;
+    for (int j = 0; j < r; ++j) {
+      F column[points];
+      for (int i = 0; i < r; ++i) column[i] = F::load_unaligned(from + t.tap[i * r + j]);
+      for (int i = r; i < points; ++i) column[i] = F(0.0f);
+      Scheme::filter(column);
+      for (int i = 0; i < points; ++i) column[i].store_unaligned(to + (i * points + j) * t.to_point);
+    }
+    for (int i = 0; i < points; ++i) {
+      F row[points];
+      for (int j = 0; j < r; ++j) row[j] = F::load_unaligned(to + (i * points + j) * t.to_point);
+      for (int j = r; j < points; ++j) row[j] = F(0.0f);
+      Scheme::filter(row);
+      for (int j = 0; j < points; ++j) row[j].store_unaligned(to + (i * points + j) * t.to_point);
+    }
+  }
+}
+
+template <class Scheme>
+void collect(const WinogradFilter& t) {
+  constexpr int r = Scheme::taps, points = Scheme::points;
+  for (std::int64_t n = 0; n < t.filters; ++n) {
+    const float* from = t.from + n * t.from_filter;
+    float* to = t.to + n * t.to_filter;
+    F g[r][points];
+    for (int j = 0; j < points; ++j) {
+      F column[points];
+      for (int i = 0; i < points; ++i) column[i] = F::load_unaligned(from + (i * points + j) * t.from_point);
+      Scheme::collect(column);
+      for (int i = 0; i < r; ++i) g[i][j] = column[i];
+    }
+    for (int i = 0; i < r; ++i) {
+      Scheme::collect(g[i]);
+      for (int j = 0; j < r; ++j) g[i][j].store_unaligned(to + t.tap[i * r + j]);
+    }
+  }
+}
+
+template <class Scheme>
+void spread(const WinogradSpread& t) {
+  constexpr int m = Scheme::tile, points = Scheme::points;
+  for (std::int64_t n = 0; n < t.tiles; ++n) {
+    const float* from = t.from + n * t.from_tile;
+    float* to = t.to + n * t.to_tile;
+    F a[points][points];
+    for (int j = 0; j < m; ++j) {
+      F column[points];
+      for (int i = 0; i < m; ++i) column[i] = F::load_unaligned(from + i * t.from_row + j * t.from_column);
+      for (int i = m; i < points; ++i) column[i] = F(0.0f);
+      Scheme::spread(column);
+      for (int i = 0; i < points; ++i) a[i][j] = column[i];
+    }
+    for (int i = 0; i < points; ++i) {
+      for (int j = m; j < points; ++j) a[i][j] = F(0.0f);
+      Scheme::spread(a[i]);
+      for (int j = 0; j < points; ++j) a[i][j].store_unaligned(to + (i * points + j) * t.to_point);
+    }
+  }
+}
+
+template <class Scheme>
+constexpr WinogradScheme scheme() {
+  return {Scheme::tile,   Scheme::taps,    columns<Scheme>, across<Scheme>,
+          output<Scheme>, filter<Scheme>, collect<Scheme>, spread<Scheme>};
+}
+
+}  // namespace
+
+namespace duet::kernels {
+constinit const WinogradTable DUET_TABLE(winograd_table) = {scheme<Scheme43>(), scheme<Scheme23>(), scheme<Scheme42>(),
+                                                            interleave};
+}  // namespace duet::kernels

@@ -1,0 +1,107 @@
+// The vector kernels of the Winograd paths, as plain structs of arguments and one table of functions per instruction
+// set. Internal to ops/kernels.
+//
+// A scheme F(m, r) computes m outputs of a filter of r taps with m + r - 1 products (Winograd 1980; Lavin and Gray,
+// arXiv:1509.09308):
+//
+//     outputs = output_transform(filter_transform(filter) * input_transform(m + r - 1 inputs)),
+//
+// in both dimensions at once: a tile of m x m outputs takes (m + r - 1)^2 products, its points. Only f32: the
+// transforms cost a digit, and f64 is there for those who want digits.
+#pragma once
+
+#include <cstdint>
+
+#include <duet/ops/kernels/simd.hpp>
+
+namespace duet::kernels {
+
+inline constexpr int max_winograd_points = 6;  ///< along one axis
+
+/// The input transform down the columns: to[i * to_row + x] is the i-th point of row[0..points)[x * step], for
+/// x < count. Whole vectors are read (step vectors for each) and written, so up to a vector more than count.
+struct WinogradColumns {
+  const float* row[max_winograd_points];
+  std::int64_t count;
+  int step;  ///< 1 or 2
+  float* to;
+  std::int64_t to_row;
+};
+
+/// The input transform along the rows that WinogradColumns made, lanes becoming tiles: vector v of tiles consists of
+/// m pieces of a vector's length, piece p of row i at from + i * from_row + first[v * m + p], and the pixels of the
+/// tiles one further at second[...]. Point (i, j) goes to to + (i * points + j) * to_point + v % width * lanes +
+/// v / width * to_panel.
+struct WinogradAcross {
+  const float* from;
+  std::int64_t from_row;
+  const std::int32_t *first, *second;
+  int vectors, width;
+  float* to;
+  std::int64_t to_point, to_panel;
+};
+
+/// The output transform of `vectors` vectors of tiles, read as WinogradAcross writes them, plus a bias. Row i of
+/// piece p goes to to + piece[p] + i * to_row where piece[p] >= 0, for i < rows[p], and otherwise to
+/// staged + i * staged_row + p * lanes.
+struct WinogradOutput {
+  const float* from;
+  std::int64_t from_point, from_panel;
+  int vectors, width;
+  float bias;
+  float* to;
+  const std::int64_t* piece;
+  const std::int32_t* rows;
+  std::int64_t to_row;
+  float* staged;
+  std::int64_t staged_row;
+};
+
+/// to[2 i] = even[i], to[2 i + 1] = odd[i], for indices below count.
+struct WinogradZip {
+  const float *even, *odd;
+  float* to;
+  std::int64_t count;
+};
+
+/// The filter transform, a vector of channels at once: tap t of filter n is read at from + n * from_filter + tap[t],
+/// point p written to to + n * to_filter + p * to_point. Its transpose (`collect`) reads points and writes taps, with
+/// the names of the sides exchanged.
+struct WinogradFilter {
+  const float* from;
+  std::int64_t from_filter, from_point;
+  const std::int32_t* tap;  ///< [r * r]
+  float* to;
+  std::int64_t to_filter, to_point;
+  std::int64_t filters;
+};
+
+/// The transpose of the output transform, a vector of channels at once: pixel (i, j) of tile t is read at
+/// from + t * from_tile + i * from_row + j * from_column, point p written to to + t * to_tile + p * to_point.
+struct WinogradSpread {
+  const float* from;
+  std::int64_t from_tile, from_row, from_column;
+  float* to;
+  std::int64_t to_tile, to_point;
+  std::int64_t tiles;
+};
+
+struct WinogradScheme {
+  int tile, taps;  ///< m and r
+  void (*columns)(const WinogradColumns&);
+  void (*across)(const WinogradAcross&);
+  void (*output)(const WinogradOutput&);
+  void (*filter)(const WinogradFilter&);
+  void (*collect)(const WinogradFilter&);
+  void (*spread)(const WinogradSpread&);
+  int points() const { return tile + taps - 1; }
+};
+
+struct WinogradTable {
+  WinogradScheme f4_3, f2_3, f4_2;
+  void (*zip)(const WinogradZip&);
+};
+
+DUET_DECLARE_TABLES(WinogradTable, winograd_table)
+
+}  // namespace duet::kernels

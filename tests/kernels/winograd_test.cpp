@@ -1,0 +1,216 @@
+// The Winograd paths: their error against sums in double precision, for every op, scheme and SIMD table; what a NaN
+// touches; the same bits on any number of threads; and when they are used at all.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include <duet/core/parallel.hpp>
+#include <duet/ops/fast_convolutions.hpp>
+#include <duet/ops/kernels/conv.hpp>
+#include <duet/ops/kernels/conv_winograd.hpp>
+#include <duet/ops/kernels/simd.hpp>
+
+#include "conv_reference.hpp"
+
+using namespace duet;
+using test::ConvCase;
+
+namespace {
+
+/// Restores the SIMD table and the number of threads.
+struct Restore {
+  kernels::Simd simd = kernels::active_simd();
+  int threads = num_threads();
+  ~Restore() {
+    kernels::set_active_simd(simd);
+    set_num_threads(threads);
+  }
+};
+
+/// How values are drawn: alike; with pixels and channels of very different sizes; or around a mean far from zero.
+enum class Values { even, ill_scaled, offset };
+
+std::vector<float> draw(std::mt19937& random, std::int64_t count, std::int64_t plane, Values form) {
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) {
+    float scale = 1;
+    if (form == Values::ill_scaled) scale = std::pow(10.0f, static_cast<float>(i / plane % 7) - 3) * (i % 11 == 0 ? 100.0f : 1.0f);
+    values[i] = scale * (normal(random) + (form == Values::offset ? 30.0f : 0.0f));
+  }
+  return values;
+}
+
+struct Problem {
+  ConvCase shape;
+  std::vector<float> x, w, y, large_bias, small_bias;
+
+  Problem(const ConvCase& c, std::mt19937& random, Values form) : shape(c) {
+    const ConvGeometry& g = c.geometry;
+    const std::int64_t large = g.axis[0].large * g.axis[1].large, small = g.axis[0].small * g.axis[1].small;
+    x = draw(random, c.batch * g.large_channels * large, large, form);
+    y = draw(random, c.batch * g.small_channels * small, small, form);
+    w = draw(random, g.weight_shape().numel(), 9, form == Values::offset ? Values::even : form);
+    large_bias = draw(random, g.large_channels, 1, Values::even);
+    small_bias = draw(random, g.small_channels, 1, Values::even);
+  }
+};
+
+template <class T>
+struct Results {
+  std::vector<T> y, x, w;
+  bool operator==(const Results&) const = default;
+};
+
+Results<double> exact(const Problem& p) {
+  const ConvGeometry& g = p.shape.geometry;
+  Results<double> r{std::vector<double>(p.y.size()), std::vector<double>(p.x.size()), std::vector<double>(p.w.size())};
+  const auto fill = [&](std::vector<double>& planes, const std::vector<float>& bias) {
+    const std::size_t plane = planes.size() / (static_cast<std::size_t>(p.shape.batch) * bias.size());
+    for (std::size_t i = 0; i < planes.size(); ++i) planes[i] = static_cast<double>(bias[i / plane % bias.size()]);
+  };
+  fill(r.y, p.small_bias);
+  fill(r.x, p.large_bias);
+  test::each_product(g, p.shape.batch, [&](std::int64_t x, std::int64_t w, std::int64_t y) {
+    r.y[y] += static_cast<double>(p.x[x]) * p.w[w];
+    r.x[x] += static_cast<double>(p.y[y]) * p.w[w];
+    r.w[w] += static_cast<double>(p.x[x]) * p.y[y];
+  });
+  return r;
+}
+
+/// The three ops by Winograd, wherever a scheme fits, whatever the cost rule says.
+Results<float> computed(const Problem& p) {
+  constexpr float unset = std::numeric_limits<float>::quiet_NaN();  // a kernel overwrites every element
+  Results<float> r{std::vector<float>(p.y.size(), unset), std::vector<float>(p.x.size(), unset),
+                   std::vector<float>(p.w.size(), unset)};
+  const auto small = kernels::read_small(p.shape.geometry, p.shape.batch);
+  const auto large = kernels::read_large(p.shape.geometry, p.shape.batch);
+  kernels::conv_by_winograd(small, p.x.data(), p.w.data(), p.small_bias.data(), r.y.data());
+  kernels::conv_by_winograd(large, p.y.data(), p.w.data(), p.large_bias.data(), r.x.data());
+  kernels::weight_by_winograd(small, p.x.data(), p.y.data(), r.w.data());
+  return r;
+}
+
+/// The error's norm over the result's, and the largest error over the result's largest element.
+struct Error {
+  double norm = 0, largest = 0;
+};
+
+Error error_of(const std::vector<float>& got, const std::vector<double>& expected) {
+  double squares = 0, difference_squares = 0, largest = 0, largest_difference = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = static_cast<double>(got[i]) - expected[i];
+    if (!std::isfinite(difference)) return {INFINITY, INFINITY};
+    squares += expected[i] * expected[i];
+    difference_squares += difference * difference;
+    largest = std::max(largest, std::abs(expected[i]));
+    largest_difference = std::max(largest_difference, std::abs(difference));
+  }
+  return {std::sqrt(difference_squares / squares), largest_difference / largest};
+}
+
+/// Checks all three ops in every table; the largest errors so far are kept in `worst`.
+void check(const ConvCase& c, std::mt19937& random, Values form, Error& worst) {
+  const Problem problem(c, random, form);
+  const Results<double> expected = exact(problem);
+  for (kernels::Simd simd : kernels::available_simd()) {
+    kernels::set_active_simd(simd);
+    const Results<float> got = computed(problem);
+    const auto check_one = [&](const char* op, const std::vector<float>& values, const std::vector<double>& exactly) {
+      const Error error = error_of(values, exactly);
+      const std::string text = std::string(op) + ": " + test::to_string(c) + "; " + kernels::name(simd);
+      CHECK_MESSAGE(error.norm <= 1e-5, text);
+      CHECK_MESSAGE(error.largest <= 1e-4, text);
+      worst = {std::max(worst.norm, error.norm), std::max(worst.largest, error.largest)};
+    };
+    check_one("conv", got.y, expected.y);
+    check_one("conv_transpose", got.x, expected.x);
+    check_one("conv_weight", got.w, expected.w);
+  }
+}
+
+ConvCase square(std::int64_t batch, std::int64_t large_channels, std::int64_t small_channels, ConvAxis axis,
+                std::int64_t groups = 1) {
+  ConvCase c;
+  c.batch = batch;
+  c.geometry.large_channels = large_channels;
+  c.geometry.small_channels = small_channels;
+  c.geometry.groups = groups;
+  c.geometry.axis[0] = c.geometry.axis[1] = axis;
+  return c;
+}
+
+/// Cases of several blocks, shares of channels and shapes of tiles.
+const ConvCase cases[] = {
+    square(1, 16, 16, {128, 128, 3, 1, 1, 1}),
+    square(2, 70, 33, {30, 30, 3, 1, 1, 1}),
+    square(5, 20, 150, {8, 8, 3, 1, 1, 1}),
+    square(1, 130, 140, {17, 17, 3, 1, 1, 1}),
+    square(3, 33, 70, {32, 16, 4, 2, 1, 1}),
+    square(9, 40, 70, {8, 4, 4, 2, 1, 1}),
+    square(2, 24, 36, {37, 18, 4, 2, 1, 1}, 3),
+    square(2, 24, 36, {18, 18, 3, 1, 1, 1}, 2),
+    square(2, 5, 7, {9, 9, 2, 1, 0, 1}),
+    square(1, 6, 5, {50, 25, 6, 2, 2, 1}),
+};
+
+/// Sizes, paddings and channels at random, of a kernel that a scheme fits.
+ConvCase random_case(std::mt19937& random) {
+  const auto between = [&](int low, int high) {
+    return low + static_cast<std::int64_t>(random() % static_cast<std::uint32_t>(high - low + 1));
+  };
+  ConvCase c;
+  const std::int64_t kernel = 2 + static_cast<std::int64_t>(random() % 2);
+  for (int i = 0; i < 2; ++i) {
+    ConvAxis& a = c.geometry.axis[i];
+    a.stride = between(1, 2);
+    a.kernel = kernel * a.stride;
+    a.padding = between(-1, static_cast<int>(a.kernel));
+    a.large = between(static_cast<int>(a.stride), 45);  // every phase has an output
+    const std::int64_t room = a.large + 2 * a.padding - a.kernel;
+    a.small = room < 0 ? between(1, 3) : std::max<std::int64_t>(1, room / a.stride + between(0, 1));
+  }
+  c.geometry.groups = between(1, 2);
+  c.geometry.large_channels = c.geometry.groups * between(1, 20);
+  c.geometry.small_channels = c.geometry.groups * between(1, 20);
+  c.batch = between(1, 4);
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("Winograd results are within 1e-5 of their norm and 1e-4 of their scale") {
+  const Restore restore;
+  std::mt19937 random(1);
+  for (const Values form : {Values::even, Values::ill_scaled, Values::offset}) {
+    Error worst;
+    for (const ConvCase& c : cases) check(c, random, form, worst);
+    MESSAGE("largest errors: norm ", worst.norm, ", element ", worst.largest);
+  }
+}
+
+TEST_CASE("Winograd results are near enough on random sizes, paddings and channels") {
+  const Restore restore;
+  std::mt19937 random(2);
+  Error worst;
+  for (int i = 0; i < 150; ++i) check(random_case(random), random, Values::even, worst);
+}
+
+TEST_CASE("Winograd results have the same bits on any number of threads") {
+  const Restore restore;
+  std::mt19937 random(3);
+  for (const ConvCase& c : cases) {
+    const Problem problem(c, random, Values::even);
+    for (kernels::Simd simd : kernels::available_simd()) {
+      kernels::set_active_simd(simd);
+      set_num_threads(1);
+      const Results<float> one = computed(problem);
+      for (int threads : {2, 3, 8}) {
+        set_num_threads(threads);
+        CHECK_MESSAGE(computed(problem) == one, test::to_string(c), "; ", threads, " threads, ", kernels::name(simd));
+      }
+    }
+  }
+}
