@@ -25,6 +25,7 @@
 #include <duet/ops/conv_geometry.hpp>
 #include <duet/ops/dropout.hpp>
 #include <duet/ops/elementwise.hpp>
+#include <duet/ops/fast_convolutions.hpp>
 #include <duet/ops/index.hpp>
 #include <duet/ops/inplace.hpp>
 #include <duet/ops/loss.hpp>

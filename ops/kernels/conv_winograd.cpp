@@ -14,11 +14,11 @@ namespace duet::kernels {
 namespace {
 
 constexpr Index wanted_items = 16;
-constexpr Index least_share = 64;              // output channels that are worth an input transform of their own
-constexpr Index wanted_tiles = 32;             // of a block
-constexpr Index input_bytes = 768 * 1024;      // of a block's transformed input, of a second-level cache of 1 MiB
-constexpr Index filter_bytes = 16 << 20;       // of transformed filters at a time
-constexpr Index chunk_channels = 32;           // output channels between two output transforms
+constexpr Index least_share = 64;          // output channels that are worth an input transform of their own
+constexpr Index wanted_tiles = 32;         // of a block
+constexpr Index input_bytes = 768 * 1024;  // of a block's transformed input, of a second-level cache of 1 MiB
+constexpr Index filter_bytes = 16 << 20;   // of transformed filters at a time
+constexpr Index chunk_channels = 32;       // output channels between two output transforms
 
 class WinogradConv {
  public:
@@ -39,7 +39,8 @@ class WinogradConv {
         const Slice channels{first, std::min(r_.out_channels, first + at_once_)};
         transform_filters(group, channels, filters.as<float>());
         const Index blocks = plan_.blocks();
-        const Index shares = std::clamp<Index>(divide_up(wanted_items, blocks), 1, divide_up(channels.size(), least_share));
+        const Index shares =
+            std::clamp<Index>(divide_up(wanted_items, blocks), 1, divide_up(channels.size(), least_share));
         parallel_for(blocks * shares, 1, [&](Index begin, Index end) {
           for (Index i = begin; i < end; ++i) {
             const Slice share = slice(channels.size(), shares, i % shares, k_.tile);
@@ -58,7 +59,8 @@ class WinogradConv {
     plan_.width = 2 * vector;
     const Index tile_bytes_in = plan_.points() * rows_ * static_cast<Index>(sizeof(float));
     Index tiles = std::max<Index>(wanted_tiles, plan_.width);
-    if (tiles * tile_bytes_in > input_bytes) tiles = std::max<Index>(vector, input_bytes / tile_bytes_in / vector * vector);
+    if (tiles * tile_bytes_in > input_bytes)
+      tiles = std::max<Index>(vector, input_bytes / tile_bytes_in / vector * vector);
     if (tiles < plan_.width) plan_.width = vector;
     plan_.block = divide_up(tiles, plan_.width) * plan_.width;
   }
@@ -72,13 +74,14 @@ class WinogradConv {
     filter_point_ = point_stride(vectors * vector);
     // Where the element for output channel k and row (part, source channel) stands at each point.
     for (Index k = 0; k < at_once_; ++k)
-      column_offset_.push_back(static_cast<std::int32_t>(
-          lanes_are_out_ ? k / vector * rows_ * vector + k % vector : k * vector));
+      column_offset_.push_back(
+          static_cast<std::int32_t>(lanes_are_out_ ? k / vector * rows_ * vector + k % vector : k * vector));
     for (Index s = 0; s < plan_.adding_parts(); ++s)
       for (Index c = 0; c < r_.source_channels; ++c)
         row_offset_.push_back(static_cast<std::int32_t>(
-            lanes_are_out_ ? (s * r_.source_channels + c) * vector
-                           : (s * divide_up(r_.source_channels, vector) + c / vector) * at_once_ * vector + c % vector));
+            lanes_are_out_
+                ? (s * r_.source_channels + c) * vector
+                : (s * divide_up(r_.source_channels, vector) + c / vector) * at_once_ * vector + c % vector));
   }
 
   void transform_filters(Index group, Slice channels, float* to) const;
@@ -168,8 +171,8 @@ WinogradConv::Target WinogradConv::place_output(const std::vector<TileRun>& runs
     for (Index t = 0; t < run.count;) {
       const Index slot = run.slot + t, x = (run.column + t) * m, y = run.row * m;
       const Index rows = std::min(m, height - y);
-      const Index to = run.image * r_.groups * r_.out_channels * r_.out_plane +
-                       (y * ah.period + row_phase) * aw.out + x * aw.period;
+      const Index to =
+          run.image * r_.groups * r_.out_channels * r_.out_plane + (y * ah.period + row_phase) * aw.out + x * aw.period;
       if (aw.period == 1 && slot % in_piece == 0 && t + in_piece <= run.count && x + k_.lanes <= width) {
         target.piece[slot / in_piece] = to;
         target.rows[slot / in_piece] = static_cast<std::int32_t>(rows);
@@ -214,11 +217,10 @@ void WinogradConv::compute(Index group, Index channel_base, Slice share, Index b
   for (const WinogradPart& part : plan_.parts) sources.emplace_back(r_, plan_, part, runs);
   Index work = 0;
   for (const WinogradSource& source : sources) work = std::max(work, divide_up(source.size(), 16) * 16);
-  const Scratch scratch(static_cast<Index>(sizeof(float)) * (points * (input_point + sums_point) + work + staged + kept));
+  const Scratch scratch(static_cast<Index>(sizeof(float)) *
+                        (points * (input_point + sums_point) + work + staged + kept));
   float *input = scratch.as<float>(), *sums = input + points * input_point, *working = sums + points * sums_point;
   float *stage = working + work, *first_phases = stage + staged;
-  const Index source_image = r_.groups * r_.source_channels * r_.source_plane;
-  const float* source_end = source_ + r_.batch * source_image;
 
   for (Index output = 0; output < parts_per_output(); ++output) {
     const Index column_phase = output % column_phases, row_phase = output / column_phases % row_phases;
@@ -226,7 +228,7 @@ void WinogradConv::compute(Index group, Index channel_base, Slice share, Index b
       const WinogradSource& source = sources[static_cast<std::size_t>(output + s)];
       source.prepare(working);
       for (Index c = 0; c < r_.source_channels; ++c)
-        source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, source_image, source_end, working,
+        source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, working,
                          input + (s * r_.source_channels + c) * width, input_point, rows_ * width);
     }
     const Target target = place_output(runs, row_phase, column_phase == 1 ? 0 : column_phase);
@@ -273,6 +275,8 @@ void conv_by_winograd(const ConvReading& reading, const float* source, const flo
   WinogradConv(reading, source, weight, bias, out).run();
 }
 
-void weight_by_winograd(const ConvReading& r, const float* x, const float* y, float* w) { weight_by_channels(r, x, y, w); }
+void weight_by_winograd(const ConvReading& r, const float* x, const float* y, float* w) {
+  weight_by_channels(r, x, y, w);
+}
 
 }  // namespace duet::kernels

@@ -6,6 +6,7 @@
 // phase plane of its source; a transposed one has a part for each phase of its output.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include <duet/ops/kernels/conv_channels.hpp>
@@ -59,30 +60,23 @@ class WinogradSource {
  public:
   WinogradSource(const ConvReading& reading, const WinogradPlan& plan, const WinogradPart& part,
                  const std::vector<TileRun>& runs);
-  /// Elements of working memory; `prepare` sets the zeros in it, once per part.
+  /// Elements of working memory, which `prepare` sets to zero once per part.
   Index size() const { return row_elements_ * plan_.scheme->points() + zeros_; }
-  void prepare(float* work) const;
-  /// `source` is the channel's plane in image 0, `end` the end of the whole source.
-  void transform(const float* source, Index image_stride, const float* end, float* work, float* to, Index to_point,
-                 Index to_panel) const;
+  void prepare(float* work) const { std::fill_n(work, size(), 0.0f); }
+  /// `source` is the channel's plane in image 0.
+  void transform(const float* source, float* work, float* to, Index to_point, Index to_panel) const;
 
  private:
-  struct Strip {
-    Index image;
-    Index row[max_winograd_points];  // the first pixel of each row in its plane, or -1 for a row of zeros
-    Index at, lead, count, total;    // where the strip starts; zeros, pixels, and all of its columns
-  };
-  struct Mend {
-    Index from, first, second;
-  };
+  void place_strips(const WinogradPart& part, const std::vector<TileRun>& runs);
   void place_pieces(const std::vector<TileRun>& runs);
 
   const ConvReading& r_;
   const WinogradPlan& plan_;
-  std::vector<Strip> strips_;
-  std::vector<Mend> mends_;                 // tiles whose vectors span several strips
+  std::vector<WinogradStrip> strips_;
+  std::vector<Index> strip_at_;  // where each strip starts, with the zeros before its first pixel
+  std::vector<WinogradMend> mends_;
   std::vector<std::int32_t> first_, second_;
-  Index row_elements_ = 0, side_ = 0, zeros_ = 0;
+  Index row_elements_ = 0, zeros_ = 0;
   int vectors_;
 };
 

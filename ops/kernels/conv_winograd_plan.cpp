@@ -77,9 +77,50 @@ std::vector<TileRun> tile_runs(const WinogradPlan& plan, Index first) {
   return runs;
 }
 
+namespace {
+
+/// The share of (position, tap) pairs that meet the source: what the direct path leaves out in small planes.
+double meeting_share(const AxisReading& axis) {
+  Index pairs = 0;
+  for (Index t = 0; t < axis.taps(); ++t)
+    for (Index i = 0; i < axis.positions; ++i) {
+      const Index at = i * axis.step + axis.delta[t];
+      pairs += at >= 0 && at < axis.source;
+    }
+  return static_cast<double>(pairs) / static_cast<double>(axis.positions * axis.taps());
+}
+
+// Costs of a reading per group, in multiplications and additions of one lane.
+
+double direct_cost(const ConvReading& r) {
+  const double outputs = static_cast<double>(r.batch * r.positions * r.out_channels);
+  const double products =
+      static_cast<double>(r.source_channels * r.taps) * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
+  const double turning = 12.0 * static_cast<double>(r.phases());  // of a sum into its plane
+  return outputs * (products + turning);
+}
+
+/// A point of a tile costs `input` for each source channel, `output` for each output channel, and a product for each
+/// pair; a point of a filter costs `filter` for each pair: it is written to memory and comes back from there.
+double winograd_cost(const ConvReading& r, const WinogradPlan& plan) {
+  constexpr double input = 14, output = 9, filter = 120;
+  const Index panel = 2 * conv_kernels<float>().lanes;
+  const double tiles = static_cast<double>(divide_up(plan.tiles, panel) * panel);  // whole panels are computed
+  const double parts = static_cast<double>(plan.parts.size()),
+               outputs = parts / static_cast<double>(plan.adding_parts());
+  const double channels = static_cast<double>(r.source_channels), out = static_cast<double>(r.out_channels);
+  const double tile = parts * channels * (out + input) + outputs * out * output;
+  return plan.points() * (tiles * tile + parts * channels * out * filter);
+}
+
+}  // namespace
+
 bool prefers_winograd(const ConvReading& r) {
+  constexpr Index few = 8;       // channels: with fewer the direct path has a way of its own, along the rows
+  constexpr double gain = 1.15;  // expected, to be worth the digit that is lost
   WinogradPlan plan;
-  return fast_convolutions() && plan_winograd(r, plan);
+  return r.source_channels >= few && r.out_channels >= few && fast_convolutions() && plan_winograd(r, plan) &&
+         gain * winograd_cost(r, plan) < direct_cost(r);
 }
 
 bool prefers_winograd_weight(const ConvReading&) { return false; }

@@ -18,12 +18,28 @@ namespace duet::kernels {
 
 inline constexpr int max_winograd_points = 6;  ///< along one axis
 
-/// The input transform down the columns: to[i * to_row + x] is the i-th point of row[0..points)[x * step], for
-/// x < count. Whole vectors are read (step vectors for each) and written, so up to a vector more than count.
+/// Tiles side by side in one plane, as far as their pixels exist.
+struct WinogradStrip {
+  std::int64_t
+      row[max_winograd_points];  ///< the first pixel of each row, from the channel's plane in image 0 on; or -1
+  std::int32_t count, to;        ///< pixels of a row; where the first one's points go
+};
+
+/// A tile whose pixels are copied from a strip to where vectors of tiles of several strips are put together.
+struct WinogradMend {
+  std::int32_t from, first, second;
+};
+
+/// The input transform down the columns: point i of a strip's pixels x goes to to[i * to_row + strip.to + x]. Rows of
+/// -1 stand for zeros. Whole vectors are written, with zeros behind the last pixel. Then tiles are mended.
 struct WinogradColumns {
-  const float* row[max_winograd_points];
-  std::int64_t count;
-  int step;  ///< 1 or 2
+  const float* source;
+  int step;  ///< elements from one pixel to the next, 1 or 2
+  const WinogradStrip* strips;
+  std::int64_t strip_count;
+  const WinogradMend* mends;
+  std::int64_t mend_count;
+  const float* zeros;  ///< as many as the longest row has elements
   float* to;
   std::int64_t to_row;
 };

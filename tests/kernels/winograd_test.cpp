@@ -36,7 +36,8 @@ std::vector<float> draw(std::mt19937& random, std::int64_t count, std::int64_t p
   std::vector<float> values(static_cast<std::size_t>(count));
   for (std::int64_t i = 0; i < count; ++i) {
     float scale = 1;
-    if (form == Values::ill_scaled) scale = std::pow(10.0f, static_cast<float>(i / plane % 7) - 3) * (i % 11 == 0 ? 100.0f : 1.0f);
+    if (form == Values::ill_scaled)
+      scale = std::pow(10.0f, static_cast<float>(i / plane % 7) - 3) * (i % 11 == 0 ? 100.0f : 1.0f);
     values[i] = scale * (normal(random) + (form == Values::offset ? 30.0f : 0.0f));
   }
   return values;
@@ -144,16 +145,11 @@ ConvCase square(std::int64_t batch, std::int64_t large_channels, std::int64_t sm
 
 /// Cases of several blocks, shares of channels and shapes of tiles.
 const ConvCase cases[] = {
-    square(1, 16, 16, {128, 128, 3, 1, 1, 1}),
-    square(2, 70, 33, {30, 30, 3, 1, 1, 1}),
-    square(5, 20, 150, {8, 8, 3, 1, 1, 1}),
-    square(1, 130, 140, {17, 17, 3, 1, 1, 1}),
-    square(3, 33, 70, {32, 16, 4, 2, 1, 1}),
-    square(9, 40, 70, {8, 4, 4, 2, 1, 1}),
-    square(2, 24, 36, {37, 18, 4, 2, 1, 1}, 3),
-    square(2, 24, 36, {18, 18, 3, 1, 1, 1}, 2),
-    square(2, 5, 7, {9, 9, 2, 1, 0, 1}),
-    square(1, 6, 5, {50, 25, 6, 2, 2, 1}),
+    square(1, 16, 16, {128, 128, 3, 1, 1, 1}),  square(2, 70, 33, {30, 30, 3, 1, 1, 1}),
+    square(5, 20, 150, {8, 8, 3, 1, 1, 1}),     square(1, 130, 140, {17, 17, 3, 1, 1, 1}),
+    square(3, 33, 70, {32, 16, 4, 2, 1, 1}),    square(9, 40, 70, {8, 4, 4, 2, 1, 1}),
+    square(2, 24, 36, {37, 18, 4, 2, 1, 1}, 3), square(2, 24, 36, {18, 18, 3, 1, 1, 1}, 2),
+    square(2, 5, 7, {9, 9, 2, 1, 0, 1}),        square(1, 6, 5, {50, 25, 6, 2, 2, 1}),
 };
 
 /// Sizes, paddings and channels at random, of a kernel that a scheme fits.
@@ -213,4 +209,65 @@ TEST_CASE("Winograd results have the same bits on any number of threads") {
       }
     }
   }
+}
+
+TEST_CASE("a NaN reaches what depends on it by Winograd, and no further than its tiles") {
+  const Restore restore;
+  std::mt19937 random(4);
+  const std::int64_t size = 40, at_row = 17, at_column = 22;
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Problem problem(square(1, 16, 16, {size, size, 3, 1, 1, 1}), random, Values::even);
+    problem.x[3 * size * size + at_row * size + at_column] = value;
+    for (kernels::Simd simd : kernels::available_simd()) {
+      kernels::set_active_simd(simd);
+      const std::vector<float> y = computed(problem).y;
+      for (std::int64_t i = 0; i < static_cast<std::int64_t>(y.size()); ++i) {
+        const std::int64_t row = i / size % size, column = i % size;
+        const bool depends = std::abs(row - at_row) <= 1 && std::abs(column - at_column) <= 1;
+        // Rows 16 to 18 and columns 21 to 23 depend on it: tile row 4, tile columns 5.
+        const bool tile = row / 4 == 4 && column / 4 == 5;
+        const bool spoilt = !std::isfinite(y[i]);
+        if (depends) CHECK_MESSAGE(spoilt, row, ", ", column, " should not be finite; ", kernels::name(simd));
+        if (spoilt) CHECK_MESSAGE(tile, row, ", ", column, " should be finite; ", kernels::name(simd));
+      }
+    }
+  }
+}
+
+TEST_CASE("the switch of fast convolutions decides, and shapes that do not gain take the direct path") {
+  const auto prefers = [](const ConvCase& c) {
+    return kernels::prefers_winograd(kernels::read_small(c.geometry, c.batch));
+  };
+  const ConvCase wide = square(8, 64, 64, {32, 32, 3, 1, 1, 1});
+  const bool before = fast_convolutions();
+  {
+    const FastConvolutionsGuard allowed(true);
+    CHECK(prefers(wide));
+    CHECK_FALSE(prefers(square(8, 1, 16, {128, 128, 3, 1, 1, 1})));  // few channels
+    CHECK_FALSE(prefers(square(8, 64, 64, {32, 32, 5, 1, 2, 1})));   // no scheme
+    CHECK_FALSE(prefers(square(8, 64, 64, {32, 32, 3, 1, 2, 2})));   // dilation
+    CHECK_FALSE(prefers(square(8, 64, 64, {32, 16, 3, 2, 1, 1})));   // 3 x 3 in steps of 2
+    CHECK_FALSE(prefers(square(1, 512, 512, {2, 2, 3, 1, 1, 1})));   // one tile, mostly empty
+    ConvCase line = wide;
+    line.geometry.rank = 1;
+    CHECK_FALSE(prefers(line));
+    // What the library does is what the path does.
+    std::mt19937 random(5);
+    const Problem problem(wide, random, Values::even);
+    std::vector<float> y(problem.y.size());
+    const auto conv = [&] {
+      kernels::conv<float>(wide.geometry, wide.batch, problem.x.data(), problem.w.data(), problem.small_bias.data(),
+                           y.data());
+      return y;
+    };
+    const std::vector<float> fast = conv();
+    CHECK(fast == computed(problem).y);
+    {
+      const FastConvolutionsGuard forbidden(false);
+      CHECK_FALSE(prefers(wide));
+      CHECK(conv() != fast);
+    }
+    CHECK(conv() == fast);
+  }
+  CHECK(fast_convolutions() == before);
 }

@@ -48,8 +48,7 @@ DUET_INLINE void split_first(const F (&pixels)[2], F* columns) {
 template <int wanted>
 DUET_INLINE void split_first(const F (&pixels)[4], F* columns) {
   columns[0] = second<0>(second<0>(pixels[0], pixels[1]), second<0>(pixels[2], pixels[3]));
-  if constexpr (wanted > 1)
-    columns[1] = second<0>(second<1>(pixels[0], pixels[1]), second<1>(pixels[2], pixels[3]));
+  if constexpr (wanted > 1) columns[1] = second<0>(second<1>(pixels[0], pixels[1]), second<1>(pixels[2], pixels[3]));
 }
 
 /// The way back.
@@ -62,17 +61,66 @@ DUET_INLINE void join(F (&v)[4]) {
   zip<float, 1, L>(v[2], v[3]);
 }
 
+/// The first `count` elements at `from`, zeros in the other lanes; nothing else is read.
+DUET_INLINE F load_first(const float* from, std::int64_t count) {
+#if defined(DUET_ARCH_AVX512)
+  return F(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from));
+#elif defined(DUET_ARCH_AVX2)
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return F(_mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), lane)));
+#else
+  alignas(64) float lane[L] = {};
+  for (std::int64_t i = 0; i < count && i < L; ++i) lane[i] = from[i];
+  return F::load_aligned(lane);
+#endif
+}
+
+/// `count` pixels at `from`, every `step` elements; up to a vector of them, zeros behind.
+template <int step>
+DUET_INLINE F load_pixels(const float* from, std::int64_t count) {
+  if constexpr (step == 1) {
+    return count >= L ? F::load_unaligned(from) : load_first(from, count);
+  } else {
+    const std::int64_t elements = 2 * count - 1;
+    const F low = elements >= L ? F::load_unaligned(from) : load_first(from, elements);
+    const std::int64_t rest = elements - L;
+    const F high = rest >= L ? F::load_unaligned(from + L) : rest > 0 ? load_first(from + L, rest) : F(0.0f);
+    return second<0>(low, high);
+  }
+}
+
+template <class Scheme, int step>
+DUET_INLINE void strip_columns(const WinogradColumns& t, const WinogradStrip& strip) {
+  constexpr int points = Scheme::points;
+  const float* row[points];
+  for (int i = 0; i < points; ++i) row[i] = strip.row[i] < 0 ? t.zeros : t.source + strip.row[i];
+  float* to = t.to + strip.to;
+  for (std::int64_t x = 0; x < strip.count; x += L) {
+    F d[points];
+    if (x + L <= strip.count)
+      for (int i = 0; i < points; ++i) d[i] = load_pixels<step>(row[i] + step * x, L);
+    else
+      for (int i = 0; i < points; ++i) d[i] = load_pixels<step>(row[i] + step * x, strip.count - x);
+    Scheme::input(d);
+    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + i * t.to_row + x);
+  }
+}
+
 template <class Scheme>
 void columns(const WinogradColumns& t) {
-  for (std::int64_t x = 0; x < t.count; x += L) {
-    F d[Scheme::points];
+  constexpr int m = Scheme::tile, points = Scheme::points;
+  for (std::int64_t s = 0; s < t.strip_count; ++s)
     if (t.step == 1)
-      for (int i = 0; i < Scheme::points; ++i) d[i] = F::load_unaligned(t.row[i] + x);
+      strip_columns<Scheme, 1>(t, t.strips[s]);
     else
-      for (int i = 0; i < Scheme::points; ++i)
-        d[i] = second<0>(F::load_unaligned(t.row[i] + 2 * x), F::load_unaligned(t.row[i] + 2 * x + L));
-    Scheme::input(d);
-    for (int i = 0; i < Scheme::points; ++i) d[i].store_unaligned(t.to + i * t.to_row + x);
+      strip_columns<Scheme, 2>(t, t.strips[s]);
+  for (int i = 0; i < points; ++i) {
+    float* row = t.to + i * t.to_row;
+    for (std::int64_t n = 0; n < t.mend_count; ++n) {
+      const WinogradMend& mend = t.mends[n];
+      __builtin_memcpy(row + mend.first, row + mend.from, m * sizeof(float));
+      __builtin_memcpy(row + mend.second, row + mend.from + m, m * sizeof(float));
+    }
   }
 }
 
@@ -205,7 +253,7 @@ void spread(const WinogradSpread& t) {
 
 template <class Scheme>
 constexpr WinogradScheme scheme() {
-  return {Scheme::tile,   Scheme::taps,    columns<Scheme>, across<Scheme>,
+  return {Scheme::tile,   Scheme::taps,   columns<Scheme>, across<Scheme>,
           output<Scheme>, filter<Scheme>, collect<Scheme>, spread<Scheme>};
 }
 
