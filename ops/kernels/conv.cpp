@@ -90,6 +90,8 @@ void conv_weight(const ConvGeometry& geometry, std::int64_t batch, const T* x, c
     return;
   }
   const ConvReading to_small = read_small(geometry, batch), to_large = read_large(geometry, batch);
+  if constexpr (sizeof(T) == sizeof(float))
+    if (prefers_winograd_weight(to_small)) return weight_by_winograd(to_small, x, y, w);
   const double by_small = cost_by_channels<T>(to_small), by_large = cost_by_channels<T>(to_large);
   if (cost_by_rows<T>(to_small) < std::min(by_small, by_large))
     weight_by_rows(to_small, x, y, w);

@@ -275,8 +275,4 @@ void conv_by_winograd(const ConvReading& reading, const float* source, const flo
   WinogradConv(reading, source, weight, bias, out).run();
 }
 
-void weight_by_winograd(const ConvReading& r, const float* x, const float* y, float* w) {
-  weight_by_channels(r, x, y, w);
-}
-
 }  // namespace duet::kernels

@@ -123,6 +123,10 @@ bool prefers_winograd(const ConvReading& r) {
          gain * winograd_cost(r, plan) < direct_cost(r);
 }
 
-bool prefers_winograd_weight(const ConvReading&) { return false; }
+bool prefers_winograd_weight(const ConvReading& r) {
+  WinogradPlan plan;
+  return r.source_channels >= 8 && r.out_channels >= 8 && fast_convolutions() && plan_winograd(r, plan) &&
+         plan.parts_add && 1.15 * winograd_cost(r, plan) < direct_cost(r);
+}
 
 }  // namespace duet::kernels
