@@ -23,6 +23,18 @@ duet_find(ZLIB ZLIB::ZLIB zlib1g-dev)
 duet_find(PNG PNG::PNG libpng-dev)
 duet_find(nlohmann_json nlohmann_json::nlohmann_json nlohmann-json3-dev)
 
+# TIFF is optional: without it Duet reads and writes PNG alone, and its TIFF functions say so.
+if(NOT TARGET TIFF::TIFF)
+  find_package(TIFF 4.5 QUIET)
+endif()
+set(DUET_WITH_TIFF ON)
+if(NOT TARGET TIFF::TIFF)
+  set(DUET_WITH_TIFF OFF)
+  message(STATUS "Duet without TIFF images: libtiff 4.5 or later was not found (Debian: libtiff-dev)")
+elseif(NOT PROJECT_IS_TOP_LEVEL AND NOT BUILD_SHARED_LIBS)
+  set_target_properties(TIFF::TIFF PROPERTIES IMPORTED_GLOBAL TRUE)
+endif()
+
 find_path(DUET_XSIMD_INCLUDE xsimd/xsimd.hpp)
 if(NOT DUET_XSIMD_INCLUDE)
   message(FATAL_ERROR "Duet needs xsimd, which was not found. On Debian: apt-get install libxsimd-dev")

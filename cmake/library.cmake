@@ -12,6 +12,11 @@ target_include_directories(duet PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/i
 target_compile_features(duet PUBLIC cxx_std_20)
 target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
   fmt::fmt PNG::PNG ZLIB::ZLIB Threads::Threads)
+if(DUET_WITH_TIFF)
+  target_link_libraries(duet PRIVATE TIFF::TIFF)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/nn/data/tiff.cpp ${PROJECT_SOURCE_DIR}/nn/data/tiff_write.cpp
+    PROPERTIES COMPILE_DEFINITIONS DUET_HAS_TIFF)
+endif()
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 

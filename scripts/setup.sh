@@ -34,6 +34,7 @@ missing_packages() {
   have_header xtensor/xarray.hpp xtensor/containers/xarray.hpp || echo libxtensor-dev
   have_header nlohmann/json.hpp || echo nlohmann-json3-dev
   have_header png.h || echo libpng-dev
+  have_header tiffio.h || echo libtiff-dev
   have_header zlib.h || echo zlib1g-dev
   have_header CLI/CLI.hpp || echo libcli11-dev
   have_header doctest/doctest.h || echo doctest-dev

@@ -20,9 +20,13 @@ bool is_count(const std::string& text, std::int64_t& count) {
 
 }  // namespace
 
-data::ImageSet open_images(const std::string& folder, std::int64_t generated, int channels) {
-  if (!folder.empty()) return data::ImageSet::open(folder, {.channels = channels});
-  return data::ImageSet::generated(generated, {.size = generated_size});
+data::ImageSet open_images(const std::string& folder, std::int64_t generated, const data::ImageSetOptions& options) {
+  if (!folder.empty()) return data::ImageSet::open(folder, options);
+  if (options.classes <= 2) return data::ImageSet::generated(generated, {.size = generated_size});
+  if (options.classes != data::synthetic_shape_classes)
+    fail<ValueError>("--classes", "generated images have 2 or {} classes, not {}", data::synthetic_shape_classes,
+                     options.classes);
+  return data::ImageSet::generated_shapes(generated, {.size = generated_size});
 }
 
 data::ImageSet last_images(const data::ImageSet& images, std::int64_t count) {
@@ -31,19 +35,16 @@ data::ImageSet last_images(const data::ImageSet& images, std::int64_t count) {
   return images.subset(images.size() - count, images.size());
 }
 
-Split split_images(const data::ImageSet& images, const std::string& val) {
+Split split_images(const data::ImageSet& images, const std::string& val, data::ImageSetOptions options) {
   std::int64_t count = images.size() < 2 ? 0 : std::max<std::int64_t>(1, (images.size() * 15 + 50) / 100);
-  if (!val.empty() && !is_count(val, count))
-    return {images, data::ImageSet::open(val, {.channels = images.channels()})};
+  if (!val.empty() && !is_count(val, count)) {
+    options.channels = images.channels();
+    return {images, data::ImageSet::open(val, options)};
+  }
   if (count < 0 || count >= images.size())
     fail<ValueError>("--val", "takes {} of {} images, which leaves none to train on", count, images.size());
   const std::int64_t first = images.size() - count;
   return {images.subset(0, first), images.subset(first, images.size())};
-}
-
-void check_classes(const data::ImageSet& images, int classes) {
-  if (images.classes() > classes)
-    fail<ValueError>("unet", "the labels have {} classes, the model has {}", images.classes(), classes);
 }
 
 }  // namespace duet::examples

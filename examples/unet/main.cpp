@@ -1,5 +1,5 @@
-// duet_unet: a U-Net for images whose every pixel has a class. Trains on a folder of labelled images, scores weights,
-// and segments new images.
+// duet_unet: a U-Net for images whose every pixel has a class. Trains on a folder of labelled images, looks at
+// one, scores weights, segments new images, and counts what they show.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
   duet::examples::add_train(program);
   duet::examples::add_evaluate(program);
   duet::examples::add_predict(program);
+  duet::examples::add_inspect(program);
+  duet::examples::add_count(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -6,6 +6,7 @@
 
 #include <duet/core/factory.hpp>
 #include <duet/core/raw.hpp>
+#include <duet/nn/data/image_set.hpp>
 
 namespace duet::examples {
 namespace {
@@ -28,19 +29,6 @@ std::uint8_t colour(int c, int channel) {
   return static_cast<std::uint8_t>(std::lround(140 + 110 * std::cos(hue - 2.0943951 * channel)));
 }
 
-Tensor as_rgb(const Tensor& image) {
-  const std::int64_t plane = image.size(1) * image.size(2);
-  Tensor rgb = Tensor::empty({3, image.size(1), image.size(2)}, {.dtype = u8});
-  for (std::int64_t c = 0; c < 3; ++c)
-    for (std::int64_t i = 0; i < plane; ++i) {
-      const std::int64_t at = (image.size(0) == 3 ? c : 0) * plane + i;
-      raw::data<std::uint8_t>(rgb)[c * plane + i] =
-          image.dtype() == u8 ? raw::data<std::uint8_t>(image)[at]
-                              : static_cast<std::uint8_t>(std::lround(255 * raw::data<float>(image)[at]));
-    }
-  return rgb;
-}
-
 /// The image, paled, with what is wrong in colour.
 Tensor differences(const Tensor& rgb, const Tensor& truth, const Tensor& prediction) {
   const std::int64_t plane = truth.numel();
@@ -50,7 +38,7 @@ Tensor differences(const Tensor& rgb, const Tensor& truth, const Tensor& predict
   for (std::int64_t c = 0; c < 3; ++c)
     for (std::int64_t i = 0; i < plane; ++i) {
       const int pale = 128 + raw::data<std::uint8_t>(rgb)[c * plane + i] / 2;
-      const int value = is[i] == said[i] ? pale : is[i] < said[i] ? red[c] : blue[c];
+      const int value = is[i] == said[i] || is[i] == data::ignored_label ? pale : is[i] < said[i] ? red[c] : blue[c];
       raw::data<std::uint8_t>(out)[c * plane + i] = static_cast<std::uint8_t>(value);
     }
   return out;
@@ -58,14 +46,51 @@ Tensor differences(const Tensor& rgb, const Tensor& truth, const Tensor& predict
 
 }  // namespace
 
+Tensor as_rgb(const Tensor& image) {
+  const std::int64_t plane = image.size(1) * image.size(2);
+  const Tensor source = raw::contiguous(image);
+  Tensor rgb = Tensor::empty({3, image.size(1), image.size(2)}, {.dtype = u8});
+  float low = 0, range = 1;
+  if (image.dtype() == f32) {
+    const auto [least, most] = std::minmax_element(raw::data<float>(source), raw::data<float>(source) + image.numel());
+    if (*least < 0 || *most > 1) {
+      low = *least;
+      range = *most > *least ? *most - *least : 1;
+    }
+  }
+  for (std::int64_t c = 0; c < 3; ++c)
+    for (std::int64_t i = 0; i < plane; ++i) {
+      const std::int64_t at = (image.size(0) >= 3 ? c : 0) * plane + i;
+      raw::data<std::uint8_t>(rgb)[c * plane + i] =
+          image.dtype() == u8 ? raw::data<std::uint8_t>(source)[at]
+                              : static_cast<std::uint8_t>(std::lround(
+                                    255 * std::clamp((raw::data<float>(source)[at] - low) / range, 0.0f, 1.0f)));
+    }
+  return rgb;
+}
+
+Tensor overlay(const Tensor& image, const Tensor& ids, int classes) {
+  Tensor picture = as_rgb(image);
+  const std::int64_t plane = ids.numel();
+  for (std::int64_t c = 0; c < 3; ++c)
+    for (std::int64_t i = 0; i < plane; ++i) {
+      const int id = raw::data<std::uint8_t>(ids)[i];
+      std::uint8_t& pixel = raw::data<std::uint8_t>(picture)[c * plane + i];
+      if (id != 0)
+        pixel = static_cast<std::uint8_t>((pixel + (id < classes ? colour(id, static_cast<int>(c)) : 255)) / 2);
+    }
+  return picture;
+}
+
 Tensor paint(const Tensor& ids, int classes) {
   const std::int64_t plane = ids.numel();
   Tensor out = Tensor::empty({3, ids.size(0), ids.size(1)}, {.dtype = u8});
   for (std::int64_t c = 0; c < 3; ++c)
     for (std::int64_t i = 0; i < plane; ++i) {
       const int id = raw::data<std::uint8_t>(ids)[i];
-      raw::data<std::uint8_t>(out)[c * plane + i] =
-          classes == 2 ? static_cast<std::uint8_t>(255 * id) : colour(id, static_cast<int>(c));
+      raw::data<std::uint8_t>(out)[c * plane + i] = id >= classes  ? std::uint8_t{128}
+                                                    : classes == 2 ? static_cast<std::uint8_t>(255 * id)
+                                                                   : colour(id, static_cast<int>(c));
     }
   return out;
 }

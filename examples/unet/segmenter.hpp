@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
-#include <duet/nn/data/confusion.hpp>
 #include <duet/nn/data/image_set.hpp>
+#include <duet/nn/metrics/confusion.hpp>
+#include <duet/nn/metrics/precision_recall.hpp>
 #include <duet/nn/models/unet.hpp>
+#include <duet/nn/tiled.hpp>
 
 #include "unet/history.hpp"
 
@@ -18,6 +20,16 @@ struct SegmenterOptions {
   int channels = 1, classes = 2;
   bool black_and_white = true;  ///< masks are written as 0/255
   data::Normalization normalization;
+  int ignore = -1;                         ///< label value of pixels that do not count
+  std::vector<std::uint8_t> palette = {};  ///< colours of masks, r, g, b, r, …; empty: gray
+  nn::UNetOptions variant = {};            ///< up, norm, residual, attention, dropout are read
+};
+
+/// How a prediction is made.
+struct PredictOptions {
+  std::int64_t tile = 1024;              ///< longer sides are cut into tiles that overlap as far as the net can see
+  bool flips = false;                    ///< the mean over the image and its mirror images
+  Callable<void(double)> progress = {};  ///< told the done share
 };
 
 class Segmenter {
@@ -31,24 +43,31 @@ class Segmenter {
   const SegmenterOptions& options() const { return options_; }
   nn::UNet& net() { return *net_; }
   std::int64_t parameter_count() const { return net_->parameter_count(); }
-
-  /// The mean of cross entropy, and for two classes `dice` times the dice loss, for a batch as CropDataset makes it.
-  Tensor loss(const Tensor& logits, const Tensor& target, double dice) const;
+  double threshold() const { return threshold_; }
+  void set_threshold(double threshold) { threshold_ = threshold; }
+  /// What open() of data for this model must ask for.
+  data::ImageSetOptions set_options() const;
 
   /// Probabilities of an image (channels, height, width) as data::ImageSet and data::read_image give it: (1, height,
-  /// width) of class 1 for two classes, else (classes, height, width). Runs in evaluation mode, without recording. A
-  /// side longer than `tile` is cut into tiles that overlap as far as the net can see, so the result is the same.
-  Tensor probabilities(const Tensor& image, std::int64_t tile = 1024);
+  /// width) of class 1 for two classes, else (classes, height, width). Runs in evaluation mode, without recording.
+  Tensor probabilities(const Tensor& image, const PredictOptions& options = {});
   /// (height, width) u8 class ids from probabilities: two classes by the threshold, more by the largest.
   Tensor classify(const Tensor& probabilities) const;
+  /// classify(probabilities(image)), without memory for the probabilities of the whole image.
+  Tensor segment(const Tensor& image, const PredictOptions& options = {});
 
-  /// Scores every image at its full size. `each(i, prediction, matrix)` sees them one by one.
+  /// Scores every image at its full size. `each(i, prediction, matrix)` sees them one by one. For two classes, `curve`
+  /// is filled in if it is given.
   Scores score(const data::ImageSet& images,
-               FunctionRef<void(std::int64_t, const Tensor&, const data::ConfusionMatrix&)> each);
+               FunctionRef<void(std::int64_t, const Tensor&, const metrics::ConfusionMatrix&)> each,
+               const PredictOptions& options = {}, metrics::PrecisionRecall* curve = nullptr);
+  /// Takes the threshold at which the mean IoU on these images is highest. Only for two classes.
+  void choose_threshold(const data::ImageSet& images);
 
  private:
   Segmenter() = default;
-  Tensor whole(const Tensor& normalized);
+  Tensor of_tile(const Tensor& tile, const data::Normalization& normalization, bool flips);
+  nn::TiledOptions tiles(const PredictOptions& options) const;
 
   SegmenterOptions options_;
   double threshold_ = 0.5;

@@ -43,6 +43,7 @@ void take_from_run(TrainFlags& flags, const CLI::App& command) {
   flags.fields([&](const char* name, auto& value, Resume kind, const char*) {
     using T = std::remove_cvref_t<decltype(value)>;
     if (kind == Resume::free || (kind == Resume::budget && new_budget)) return;
+    if (!stored.contains(name)) return;  // a run of before this flag, with what is its default now
     T of_run;
     try {
       of_run = stored.at(name).get<T>();
@@ -71,6 +72,13 @@ void check(const TrainFlags& flags) {
   need(flags.lr > 0 && flags.lr <= 100, "lr", "more than 0 and at most 100", flags.lr);
   need(flags.dice >= 0 && flags.dice <= 1000, "dice", "0 to 1000", flags.dice);
   need(flags.brightness >= 0 && flags.brightness <= 10, "brightness", "0 to 10", flags.brightness);
+  need(flags.classes == 0 || (flags.classes >= 2 && flags.classes <= 255), "classes", "0 or 2 to 255", flags.classes);
+  need(flags.ignore >= -1 && flags.ignore <= 255, "ignore", "-1 to 255", flags.ignore);
+  need(flags.elastic >= 0 && flags.elastic <= 100, "elastic", "0 to 100", flags.elastic);
+  need(flags.gamma >= 0 && flags.gamma <= 10, "gamma", "0 to 10", flags.gamma);
+  need(flags.blur >= 0 && flags.blur <= 20, "blur", "0 to 20", flags.blur);
+  need(flags.noise >= 0 && flags.noise <= 10, "noise", "0 to 10", flags.noise);
+  need(flags.dropout >= 0 && flags.dropout < 1, "dropout", "at least 0 and below 1", flags.dropout);
   need(flags.workers >= 0 && flags.workers <= 256, "workers", "0 to 256", flags.workers);
   need(flags.validations >= 1 && flags.validations <= 1000000, "validations", "at least 1", flags.validations);
   need(flags.pictures >= 0, "pictures", "at least 0", flags.pictures);

@@ -11,6 +11,7 @@
 #include <duet/nn/checkpoint.hpp>
 
 #include "common/interrupt.hpp"
+#include "unet/choices.hpp"
 
 namespace duet::examples {
 namespace {
@@ -20,24 +21,41 @@ constexpr std::int64_t row_steps = 10;
 
 Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
   manual_seed(flags.seed);
-  SegmenterOptions options{
-      .base = flags.base,
-      .depth = flags.depth,
-      .channels = images.train.channels(),
-      .classes = std::max(images.train.classes(), images.val.size() > 0 ? images.val.classes() : 2),
-      .black_and_white = images.train.black_and_white(),
-      .normalization = images.train.statistics()};
+  const int found = std::max(images.train.classes(), images.val.size() > 0 ? images.val.classes() : 2);
+  SegmenterOptions options{.base = flags.base,
+                           .depth = flags.depth,
+                           .channels = images.train.channels(),
+                           .classes = found,
+                           .black_and_white = images.train.black_and_white(),
+                           .normalization = normalization_of(flags, images.train),
+                           .ignore = static_cast<int>(flags.ignore),
+                           .palette = images.train.palette(),
+                           .variant = net_variant(flags)};
   return Segmenter(options);
 }
 
 data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
-  const data::CropDataset crops(
-      images.train, segmenter.options().normalization,
-      {.size = flags.crop, .classes = segmenter.options().classes, .brightness = flags.brightness});
+  const data::CropDataset crops(images.train, segmenter.options().normalization,
+                                {.size = flags.crop,
+                                 .classes = segmenter.options().classes,
+                                 .brightness = flags.brightness,
+                                 .transform = augmentation(flags)});
   return data::DataLoader(crops, {.batch_size = flags.batch,
                                   .drop_last = crops.size() >= flags.batch,
                                   .seed = flags.seed,
                                   .workers = flags.workers});
+}
+
+Split open_split(const TrainFlags& flags) {
+  const data::ImageSetOptions options = set_options(flags);
+  return split_images(open_images(flags.data, flags.generated, options), flags.val, options);
+}
+
+LossSettings make_loss(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
+  const int classes = segmenter.options().classes;
+  return {.kind = loss_kind(flags.loss, classes),
+          .dice = flags.dice,
+          .class_weights = class_weights(flags.class_weights, images.train, classes)};
 }
 
 }  // namespace
@@ -50,11 +68,17 @@ double rate_at(double fraction) {
 
 Training::Training(const TrainFlags& flags)
     : flags_(flags),
-      images_(split_images(open_images(flags.data, flags.generated), flags.val)),
+      images_(open_split(flags)),
       segmenter_(make_segmenter(flags, images_)),
+      loss_(make_loss(flags, images_, segmenter_)),
       optimizer_(segmenter_.net().parameters(), {.lr = flags.lr}),
       loader_(make_loader(flags, images_, segmenter_)),
-      progress_(flags.quiet ? Verbosity::quiet : Verbosity::normal) {}
+      progress_(flags.quiet ? Verbosity::quiet : Verbosity::normal) {
+  segmenter_.set_threshold(threshold_of(flags, automatic_threshold_));
+  if (automatic_threshold_ && (segmenter_.options().classes != 2 || images_.val.size() == 0))
+    fail<ValueError>("--threshold", "auto needs two classes and validation images, there are {} and {}",
+                     segmenter_.options().classes, images_.val.size());
+}
 
 void Training::begin() {
   if (flags_.resume) {
@@ -104,7 +128,7 @@ void Training::step(const data::Sample& batch) {
   segmenter_.net().train();
   optimizer_.set_lr(flags_.lr * rate_at(fraction()));
   optimizer_.zero_grad();
-  const Tensor loss = segmenter_.loss(segmenter_.net()(batch.image), batch.target, flags_.dice);
+  const Tensor loss = segmentation_loss(segmenter_.net()(batch.image), batch.target, loss_);
   loss.backward();
   optimizer_.step();
   const double value = loss.item();
@@ -125,8 +149,9 @@ void Training::validate_if_due() {
   if (due <= validations_) return;
   validations_ = due;
   if (images_.val.size() > 0) {
+    if (automatic_threshold_) segmenter_.choose_threshold(images_.val);
     const Scores scores =
-        segmenter_.score(images_.val, [](std::int64_t, const Tensor&, const data::ConfusionMatrix&) {});
+        segmenter_.score(images_.val, [](std::int64_t, const Tensor&, const metrics::ConfusionMatrix&) {});
     add_row(scores);
     if (scores.mean_iou > best_) {
       best_ = scores.mean_iou;
@@ -178,6 +203,7 @@ void Training::save() {
                                 {"loss_count", loss_count_},
                                 {"best", best_},
                                 {"best_step", best_step_},
+                                {"threshold", segmenter_.threshold()},
                                 {"data", images_.train.hash()},
                                 {"history", to_json(history_)}};
   nn::Checkpoint checkpoint;
@@ -208,6 +234,7 @@ void Training::restore(const std::string& path) {
     loss_count_ = state.at("loss_count");
     best_ = state.at("best");
     best_step_ = state.at("best_step");
+    segmenter_.set_threshold(state.value("threshold", 0.5));
     history_ = history_from_json(state.at("history"));
     loader_.seek(state.at("epoch"), state.at("batch"));
   } catch (const nlohmann::json::exception& error) {

@@ -14,6 +14,7 @@
 #include "common/run_folder.hpp"
 #include "unet/flags.hpp"
 #include "unet/image_choice.hpp"
+#include "unet/losses.hpp"
 #include "unet/segmenter.hpp"
 
 namespace duet::examples {
@@ -52,6 +53,8 @@ class Training {
   TrainFlags flags_;
   Split images_;
   Segmenter segmenter_;
+  LossSettings loss_;
+  bool automatic_threshold_ = false;
   optim::Adam optimizer_;
   data::DataLoader loader_;
   Progress progress_;

@@ -49,8 +49,7 @@ const Scores* find_scores(const History& history, std::int64_t step = -1) {
 }
 
 std::vector<Chart> charts_of(const History& history, int classes) {
-  Chart loss{
-      .title = "Loss", .x_label = "step", .curves = {{"training (entropy + dice)", {}}, {"validation (entropy)", {}}}};
+  Chart loss{.title = "Loss", .x_label = "step", .curves = {{"training", {}}, {"validation (entropy)", {}}}};
   Chart scores{.title = "Validation", .x_label = "step", .curves = {{"accuracy", {}}}};
   Chart rate{.title = "Learning rate", .x_label = "step", .curves = {{"learning rate", {}}}};
   for (int c = 0; c < std::min(classes, 5); ++c) scores.curves.push_back({fmt::format("IoU {}", c), {}});
@@ -122,7 +121,7 @@ void Training::write_report() {
   const std::int64_t count = std::min<std::int64_t>(shown.size(), flags_.pictures);
   if (count > 0)
     segmenter_.score(shown.subset(0, count),
-                     [&](std::int64_t i, const Tensor& mask, const data::ConfusionMatrix& matrix) {
+                     [&](std::int64_t i, const Tensor& mask, const metrics::ConfusionMatrix& matrix) {
                        const data::LabelledImage whole = shown.load(i);
                        const Tensor picture = side_by_side(whole.image, whole.label, mask, classes);
                        data::write_png(folder_->path("pictures/" + shown.name(i) + ".png"), picture);

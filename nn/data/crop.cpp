@@ -10,14 +10,6 @@
 namespace duet::data {
 namespace {
 
-/// Index i of a row of n, continued by reflection at the outermost elements, which are not repeated: 2 1 0 1 2 1 0.
-std::int64_t reflect(std::int64_t i, std::int64_t n) {
-  if (n == 1) return 0;
-  const std::int64_t period = 2 * (n - 1);
-  i = ((i % period) + period) % period;
-  return i < n ? i : period - i;
-}
-
 /// Where each row (or column) of a piece comes from, times `stride`.
 std::vector<std::int64_t> sources(std::int64_t start, std::int64_t size, bool flip, std::int64_t n,
                                   std::int64_t stride) {
@@ -27,7 +19,29 @@ std::vector<std::int64_t> sources(std::int64_t start, std::int64_t size, bool fl
   return at;
 }
 
+/// A label as what a loss takes.
+Tensor target_of(const Tensor& label, bool binary) {
+  const Tensor ids = raw::contiguous(label);
+  const std::int64_t height = label.size(0), width = label.size(1);
+  Tensor target = Tensor::empty(binary ? Shape{1, height, width} : Shape{height, width}, {.dtype = binary ? f32 : i64});
+  const std::uint8_t* from = raw::data<std::uint8_t>(ids);
+  if (!binary) {
+    std::copy_n(from, ids.numel(), raw::data<std::int64_t>(target));
+    return target;
+  }
+  std::transform(from, from + ids.numel(), raw::data<float>(target),
+                 [](std::uint8_t id) { return id == ignored_label ? -1.0f : static_cast<float>(id); });
+  return target;
+}
+
 }  // namespace
+
+std::int64_t reflect(std::int64_t i, std::int64_t n) {
+  if (n == 1) return 0;
+  const std::int64_t period = 2 * (n - 1);
+  i = ((i % period) + period) % period;
+  return i < n ? i : period - i;
+}
 
 Tensor crop(const Tensor& planes, std::int64_t size, const CropPlace& place) {
   if (planes.rank() != 3 || planes.numel() == 0 || size < 1)
@@ -54,7 +68,7 @@ Tensor crop(const Tensor& planes, std::int64_t size, const CropPlace& place) {
 }
 
 CropDataset::CropDataset(ImageSet images, Normalization normalization, const CropOptions& options)
-    : images_(std::move(images)), normalization_(std::move(normalization)), options_(options) {
+    : images_(std::move(images)), options_(options) {
   if (images_.size() < 1) fail<ValueError>("CropDataset", "there are no images");
   if (options.size < 1) fail<ValueError>("CropDataset", "size must be at least 1, got {}", options.size);
   if (options.crops_per_image < 0)
@@ -64,6 +78,11 @@ CropDataset::CropDataset(ImageSet images, Normalization normalization, const Cro
   if (options_.classes == 0) options_.classes = images_.classes();
   if (options_.classes < images_.classes())
     fail<ValueError>("CropDataset", "the images have {} classes, not {}", images_.classes(), options_.classes);
+  if (normalization.per_image)
+    for (std::int64_t i = 0; i < images_.size(); ++i)
+      normalization_.push_back(fitted(normalization, images_.load(i).image));
+  else
+    normalization_.push_back(std::move(normalization));
   const std::int64_t area = checked_mul("CropDataset", options.size, options.size);
   per_image_ = options.crops_per_image;
   if (per_image_ == 0) per_image_ = std::max<std::int64_t>(1, images_.pixels() / images_.size() / area);
@@ -90,25 +109,20 @@ Sample CropDataset::get(std::int64_t index, Generator& random) const {
     place.flip_y ^= random.integer(0, 2) == 1;
     place.flip_x ^= random.integer(0, 2) == 1;
   }
-  Sample sample;
-  sample.image = normalize(crop(whole.image, size, place), normalization_);
-  if (options_.brightness > 0) {
-    const auto factor = static_cast<float>(1 + options_.brightness * random.normal());
-    const auto offset = static_cast<float>(options_.brightness * random.normal());
-    float* values = raw::data<float>(sample.image);
-    for (std::int64_t i = 0; i < sample.image.numel(); ++i) values[i] = values[i] * factor + offset;
-  }
-  const bool binary = options_.classes == 2;
+  const std::size_t which = normalization_.size() == 1 ? 0 : static_cast<std::size_t>(index % images_.size());
   const Tensor ids = crop(raw::view(whole.label, {1, whole.label.size(0), whole.label.size(1)},
                                     {whole.label.numel(), whole.label.size(1), 1}),
                           size, place);
-  sample.target = Tensor::empty(binary ? Shape{1, size, size} : Shape{size, size}, {.dtype = binary ? f32 : i64});
-  const std::uint8_t* from = raw::data<std::uint8_t>(ids);
-  if (binary)
-    std::copy_n(from, ids.numel(), raw::data<float>(sample.target));
-  else
-    std::copy_n(from, ids.numel(), raw::data<std::int64_t>(sample.target));
-  return sample;
+  LabelledImage piece{normalize(crop(whole.image, size, place), normalization_[which]),
+                      raw::view(ids, {size, size}, {size, 1})};
+  if (options_.brightness > 0) {
+    const auto factor = static_cast<float>(1 + options_.brightness * random.normal());
+    const auto offset = static_cast<float>(options_.brightness * random.normal());
+    float* values = raw::data<float>(piece.image);
+    for (std::int64_t i = 0; i < piece.image.numel(); ++i) values[i] = values[i] * factor + offset;
+  }
+  if (options_.transform) options_.transform(piece, random);
+  return {piece.image, target_of(piece.label, options_.classes == 2)};
 }
 
 }  // namespace duet::data

@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <numeric>
-#include <tuple>
 
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>
@@ -32,49 +30,6 @@ void visit_image(const Tensor& image, Visit visit) {
     visit(raw::data<float>(image));
 }
 
-/// Gray to RGB or RGB to gray; alpha is left out.
-Tensor with_channels(const Tensor& image, int channels) {
-  const std::int64_t given = image.size(0), pixels = image.numel() / given;
-  if (given == channels) return image;
-  Tensor out = Tensor::empty({channels, image.size(1), image.size(2)}, {.dtype = image.dtype()});
-  visit_image(image, [&](auto* from) {
-    using T = std::remove_pointer_t<decltype(from)>;
-    T* to = raw::data<T>(out);
-    if (channels == 1 && given >= 3) {
-      for (std::int64_t i = 0; i < pixels; ++i) {
-        const double luma = 0.299 * from[i] + 0.587 * from[pixels + i] + 0.114 * from[2 * pixels + i];
-        to[i] = static_cast<T>(std::is_same_v<T, float> ? luma : std::floor(luma + 0.5));
-      }
-    } else {
-      for (int c = 0; c < channels; ++c) std::copy_n(from + (given >= 3 ? c : 0) * pixels, pixels, to + c * pixels);
-    }
-  });
-  return out;
-}
-
-/// The class ids of a label file as they are stored, (height, width) u8.
-Tensor read_label(const std::string& path, std::int64_t max_pixels) {
-  const Tensor stored = read_png(path, {.max_pixels = max_pixels, .stored_values = true});
-  const std::int64_t height = stored.size(1), width = stored.size(2), pixels = height * width;
-  Tensor label = Tensor::empty({height, width}, {.dtype = u8});
-  std::uint8_t* out = raw::data<std::uint8_t>(label);
-  visit_image(stored, [&](auto* from) {
-    // RGB whose channels agree is gray in disguise.
-    if (stored.size(0) >= 3 &&
-        (!std::equal(from, from + pixels, from + pixels) || !std::equal(from, from + pixels, from + 2 * pixels)))
-      fail<IoError>("ImageSet", "label {} has colours: it must be gray or a palette's indices", path);
-    for (std::int64_t i = 0; i < pixels; ++i) {
-      const double value = std::is_same_v<std::remove_pointer_t<decltype(from)>, float>
-                               ? static_cast<double>(from[i]) * 65535
-                               : static_cast<double>(from[i]);
-      const long id = std::lround(value == 65535 ? 255 : value);  // white, in 16 bits
-      if (id > 255) fail<ValueError>("ImageSet", "label {} has the value {}: class ids go up to 254", path, id);
-      out[i] = static_cast<std::uint8_t>(id);
-    }
-  });
-  return label;
-}
-
 class Fnv1a {
  public:
   void add(const void* bytes, std::int64_t count) {
@@ -96,6 +51,7 @@ class Fnv1a {
 
 struct ImageSet::Entry {
   std::string name, image, label;  // paths are empty for generated images
+  std::int64_t page = 0;
   Shape extent;
   LabelledImage cached;  // undefined: read again
 };
@@ -106,30 +62,59 @@ struct ImageSet::Source {
   int channels = 1, classes = 2;
   bool black_and_white = true;
   std::int64_t max_pixels = 0;
+  std::vector<std::uint8_t> palette;
+  std::array<std::uint8_t, 256> class_of = {};  // what a stored label value stands for
 
   LabelledImage load(const Entry& entry) const {
     if (entry.cached.image.defined()) return entry.cached;
-    LabelledImage loaded{read_image(entry.image, channels, max_pixels), read_label(entry.label, max_pixels)};
+    const ReadImageOptions options{.max_pixels = max_pixels, .page = entry.page};
+    LabelledImage loaded{read_image(entry.image, channels, options), read_label(entry.label, options)};
     to_classes(loaded.label);
     return loaded;
   }
 
-  /// Tells 0/255 from class ids by the values that occur, and counts the classes.
-  void read_values(const std::array<std::string, 256>& first_with) {
+  /// Tells 0/255 from class ids by the values that occur (each with the first file that has it), and counts classes.
+  void read_values(const std::array<std::string, 256>& first_with, const ImageSetOptions& options) {
     int highest = 0;
     for (int id = 0; id < 255; ++id)
-      if (!first_with[static_cast<std::size_t>(id)].empty()) highest = id;
-    black_and_white = highest == 0;  // 0 and 255, or one of them
-    classes = std::max(2, highest + 1);
-    if (highest != 0 && !first_with[255].empty())
+      if (id != options.ignore && !first_with[static_cast<std::size_t>(id)].empty()) highest = id;
+    const bool has_white = options.ignore != 255 && !first_with[255].empty();
+    // 0 and 255, or one of them
+    black_and_white = highest == 0 && options.classes <= 2 && options.ignore != 255;
+    if (highest != 0 && has_white)
       fail<ValueError>("ImageSet", "labels are 0 and 255, or class ids below 255: {} has the value 255, {} has {}",
                        first_with[255], first_with[static_cast<std::size_t>(highest)], highest);
+    const int largest = has_white && !black_and_white ? 255 : highest;
+    classes = options.classes > 0 ? options.classes : std::max(2, highest + 1);
+    if (!black_and_white && largest >= classes)
+      fail<ValueError>("ImageSet", "label {} has the value {}: with {} classes ids go up to {}",
+                       first_with[static_cast<std::size_t>(largest)], largest, classes, classes - 1);
+    for (std::size_t id = 0; id < 256; ++id)
+      class_of[id] = black_and_white ? static_cast<std::uint8_t>(id != 0) : static_cast<std::uint8_t>(id);
+    if (options.ignore >= 0) class_of[static_cast<std::size_t>(options.ignore)] = ignored_label;
   }
 
   void to_classes(Tensor& label) const {
-    if (!black_and_white) return;
     std::uint8_t* ids = raw::data<std::uint8_t>(label);
-    for (std::int64_t i = 0; i < label.numel(); ++i) ids[i] = ids[i] != 0;
+    for (std::int64_t i = 0; i < label.numel(); ++i) ids[i] = class_of[ids[i]];
+  }
+
+  /// What all images can be brought to: gray where some have colours is RGB.
+  void choose_channels(int asked) {
+    std::array<std::string, 5> first_with;
+    for (const Entry& entry : entries) {
+      const ImageInfo info = read_image_info(entry.image, entry.page);
+      auto& path = first_with[static_cast<std::size_t>(std::clamp(info.channels - (info.alpha ? 1 : 0), 1, 4))];
+      if (path.empty()) path = entry.image;
+    }
+    channels = 1;
+    for (int c = 4; c > 1 && channels == 1; --c)
+      if (!first_with[static_cast<std::size_t>(c)].empty()) channels = c;
+    for (int c = 1; c < channels && asked == 0; ++c)
+      if (const auto& path = first_with[static_cast<std::size_t>(c)]; !path.empty() && !(c == 1 && channels == 3))
+        fail<ShapeError>("ImageSet", "{} has {} channel{}, {} has {}", path, c, c == 1 ? "" : "s",
+                         first_with[static_cast<std::size_t>(channels)], channels);
+    if (asked != 0) channels = asked;
   }
 };
 
@@ -138,7 +123,7 @@ namespace {
 /// Pairs the files of two listings by stem, or says which one stands alone.
 std::vector<std::pair<ImageFile, ImageFile>> paired(const std::string& folder) {
   const auto images = list_images(folder + "/image"), labels = list_images(folder + "/label");
-  if (images.empty()) fail<IoError>("ImageSet", "{}/image has no PNG files", folder);
+  if (images.empty()) fail<IoError>("ImageSet", "{}/image has no PNG or TIFF files", folder);
   std::vector<std::pair<ImageFile, ImageFile>> pairs;
   std::size_t at = 0;
   for (const ImageFile& image : images) {
@@ -155,49 +140,69 @@ std::vector<std::pair<ImageFile, ImageFile>> paired(const std::string& folder) {
 }  // namespace
 
 ImageSet ImageSet::open(const std::string& folder, const ImageSetOptions& options) {
-  if (options.channels != 0 && options.channels != 1 && options.channels != 3)
-    fail<ValueError>("ImageSet", "channels must be 0, 1 or 3, got {}", options.channels);
+  if (options.channels < 0 || options.channels > 4)
+    fail<ValueError>("ImageSet", "channels must be 0 to 4, got {}", options.channels);
+  if (options.classes != 0 && (options.classes < 2 || options.classes > 255))
+    fail<ValueError>("ImageSet", "classes must be 0 or 2 to 255, got {}", options.classes);
+  if (options.ignore < -1 || options.ignore > 255)
+    fail<ValueError>("ImageSet", "ignore must be -1 to 255, got {}", options.ignore);
   if (!fs::is_directory(folder)) fail<IoError>("ImageSet", "there is no folder {}", folder);
   auto source = std::make_shared<Source>();
   source->max_pixels = options.max_pixels;
-  std::int64_t bytes = 0;
-  bool colours = false;
-  std::array<std::string, 256> first_with;  // the first file that has a label value; empty: none
   for (const auto& [image, label] : paired(folder)) {
-    LabelledImage loaded{read_png(image.path, {.max_pixels = options.max_pixels}),
-                         read_label(label.path, options.max_pixels)};
-    const Shape extent = loaded.label.shape();
-    if (loaded.image.size(1) != extent[0] || loaded.image.size(2) != extent[1])
-      fail<ShapeError>("ImageSet", "label {} is {} x {} pixels, its image {} is {} x {}", label.path, extent[0],
-                       extent[1], image.path, loaded.image.size(1), loaded.image.size(2));
-    for (const std::uint8_t id : loaded.label.span<std::uint8_t>())
-      if (first_with[id].empty()) first_with[id] = label.path;
-    colours = colours || loaded.image.size(0) >= 3;
-    bytes += loaded.image.bytes() + loaded.label.bytes();
-    source->entries.push_back({.name = image.stem,
-                               .image = image.path,
-                               .label = label.path,
-                               .extent = extent,
-                               .cached = bytes <= options.cache_bytes ? loaded : LabelledImage{}});
+    const std::int64_t pages = read_image_info(image.path).pages, label_pages = read_image_info(label.path).pages;
+    if (pages != label_pages)
+      fail<IoError>("ImageSet", "label {} has {} pages, its image {} has {}", label.path, label_pages, image.path,
+                    pages);
+    for (std::int64_t page = 0; page < pages; ++page)
+      source->entries.push_back({.name = pages == 1 ? image.stem : fmt::format("{}.{:03}", image.stem, page),
+                                 .image = image.path,
+                                 .label = label.path,
+                                 .page = page,
+                                 .extent = {},
+                                 .cached = {}});
   }
-  source->channels = options.channels != 0 ? options.channels : colours ? 3 : 1;
-  source->read_values(first_with);
+  source->choose_channels(options.channels);
+  std::int64_t bytes = 0;
+  std::array<std::string, 256> first_with;  // the first file that has a label value; empty: none
+  for (Source::Entry& entry : source->entries) {
+    const ReadImageOptions read{.max_pixels = options.max_pixels, .page = entry.page};
+    const LabelledImage loaded{read_image(entry.image, source->channels, read), read_label(entry.label, read)};
+    entry.extent = loaded.label.shape();
+    if (loaded.image.size(1) != entry.extent[0] || loaded.image.size(2) != entry.extent[1])
+      fail<ShapeError>("ImageSet", "label {} is {} x {} pixels, its image {} is {} x {}", entry.label, entry.extent[0],
+                       entry.extent[1], entry.image, loaded.image.size(1), loaded.image.size(2));
+    for (const std::uint8_t id : loaded.label.span<std::uint8_t>())
+      if (first_with[id].empty()) first_with[id] = entry.label;
+    if (source->palette.empty()) source->palette = read_palette(entry.label);
+    bytes += loaded.image.bytes() + loaded.label.bytes();
+    if (bytes <= options.cache_bytes) entry.cached = loaded;
+  }
+  source->read_values(first_with, options);
   for (Source::Entry& entry : source->entries)
-    if (entry.cached.image.defined()) {
-      entry.cached.image = with_channels(entry.cached.image, source->channels);
-      source->to_classes(entry.cached.label);
-    }
+    if (entry.cached.image.defined()) source->to_classes(entry.cached.label);
   return ImageSet(std::move(source));
 }
 
-ImageSet ImageSet::generated(std::int64_t count, const SyntheticOptions& options) {
+std::shared_ptr<ImageSet::Source> ImageSet::drawn(std::int64_t count, FunctionRef<LabelledImage(std::int64_t)> draw) {
   if (count < 1) fail<ValueError>("ImageSet", "needs at least one image, got {}", count);
   auto source = std::make_shared<Source>();
   for (std::int64_t i = 0; i < count; ++i) {
-    auto [image, label] = synthetic_membrane(i, options);
+    const LabelledImage image = draw(i);
     source->entries.push_back(
-        {.name = fmt::format("{:03}", i), .image = {}, .label = {}, .extent = label.shape(), .cached = {image, label}});
+        {.name = fmt::format("{:03}", i), .image = {}, .label = {}, .extent = image.label.shape(), .cached = image});
   }
+  return source;
+}
+
+ImageSet ImageSet::generated(std::int64_t count, const SyntheticOptions& options) {
+  return ImageSet(drawn(count, [&](std::int64_t i) { return synthetic_membrane(i, options); }));
+}
+
+ImageSet ImageSet::generated_shapes(std::int64_t count, const SyntheticShapesOptions& options) {
+  auto source = drawn(count, [&](std::int64_t i) { return synthetic_shapes(i, options); });
+  source->classes = synthetic_shape_classes;
+  source->black_and_white = false;
   return ImageSet(std::move(source));
 }
 
@@ -209,6 +214,7 @@ ImageSet::ImageSet(std::shared_ptr<const Source> source) : source_(std::move(sou
 int ImageSet::channels() const { return source_->channels; }
 int ImageSet::classes() const { return source_->classes; }
 bool ImageSet::black_and_white() const { return source_->black_and_white; }
+const std::vector<std::uint8_t>& ImageSet::palette() const { return source_->palette; }
 
 const ImageSet::Entry& ImageSet::entry(std::int64_t i) const {
   if (i < 0 || i >= size()) fail<ValueError>("ImageSet", "there is no image {} among {}", i, size());
@@ -258,6 +264,39 @@ Normalization ImageSet::statistics() const {
   return result;
 }
 
+Normalization ImageSet::percentiles(double low, double high) const {
+  if (!(low >= 0 && low < high && high <= 100))
+    fail<ValueError>("ImageSet.percentiles", "needs 0 <= low < high <= 100, got {} and {}", low, high);
+  constexpr std::int64_t most_values = std::int64_t{1} << 24;
+  const std::int64_t step = low == 0 && high == 100 ? 1 : (pixels() + most_values - 1) / most_values;
+  Normalization result;
+  for (int c = 0; c < channels(); ++c) {
+    std::vector<float> values;
+    for (std::int64_t i = 0; i < size(); ++i) {
+      const Tensor image = load(i).image;
+      const std::int64_t plane = image.numel() / channels();
+      visit_image(image, [&](auto* from) {
+        for (std::int64_t k = 0; k < plane; k += std::max<std::int64_t>(1, step))
+          values.push_back(static_cast<float>(unit_value(from[c * plane + k])));
+      });
+    }
+    const double least = percentile(values, low), most = percentile(values, high);
+    result.mean.push_back(least);
+    result.deviation.push_back(most - least > 1e-10 ? most - least : 1);
+  }
+  return result;
+}
+
+std::vector<std::int64_t> ImageSet::class_counts() const {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes()));
+  for (std::int64_t i = 0; i < size(); ++i) {
+    const Tensor label = load(i).label;
+    for (const std::uint8_t id : label.span<std::uint8_t>())
+      if (id != ignored_label) ++counts[id];
+  }
+  return counts;
+}
+
 std::string ImageSet::hash() const {
   Fnv1a hash;
   for (std::int64_t i = 0; i < size(); ++i) {
@@ -267,56 +306,6 @@ std::string ImageSet::hash() const {
     hash.add(loaded.label);
   }
   return hash.text();
-}
-
-Tensor read_image(const std::string& path, int channels, std::int64_t max_pixels) {
-  if (channels != 0 && channels != 1 && channels != 3)
-    fail<ValueError>("read_image", "channels must be 0, 1 or 3, got {}", channels);
-  const Tensor image = read_png(path, {.max_pixels = max_pixels});
-  return with_channels(image, channels != 0 ? channels : image.size(0) >= 3 ? 3 : 1);
-}
-
-std::vector<ImageFile> list_images(const std::string& folder) {
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  if (error) fail<IoError>("list_images", "cannot read the folder {}: {}", folder, error.message());
-  std::vector<ImageFile> files;
-  for (const fs::directory_entry& entry : entries) {
-    std::string extension = entry.path().extension().string();
-    for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    const std::string stem = entry.path().stem().string();
-    if (extension == ".png" && !stem.starts_with('.')) files.push_back({stem, entry.path().string()});
-  }
-  std::sort(files.begin(), files.end(),
-            [](const ImageFile& a, const ImageFile& b) { return std::tie(a.stem, a.path) < std::tie(b.stem, b.path); });
-  for (std::size_t i = 1; i < files.size(); ++i)
-    if (files[i].stem == files[i - 1].stem)
-      fail<IoError>("list_images", "{} and {} have the same stem", files[i - 1].path, files[i].path);
-  return files;
-}
-
-Tensor normalize(const Tensor& image, const Normalization& normalization) {
-  const std::size_t channels = normalization.mean.size();
-  if (image.rank() != 3 || static_cast<std::size_t>(image.size(0)) != channels)
-    fail<ShapeError>("normalize", "expects ({}, height, width), got {}", channels, image.shape());
-  const Tensor source = raw::contiguous(image);
-  Tensor out = Tensor::empty(image.shape());
-  const std::int64_t plane = image.numel() / image.size(0);
-  visit_image(source, [&](auto* from) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      const std::int64_t at = static_cast<std::int64_t>(c) * plane;
-      const auto [scale, shift] = affine(image.dtype(), normalization, c);
-      float* to = raw::data<float>(out) + at;
-      for (std::int64_t i = 0; i < plane; ++i) to[i] = static_cast<float>(from[at + i]) * scale + shift;
-    }
-  });
-  return out;
-}
-
-std::pair<float, float> affine(Dtype dtype, const Normalization& normalization, std::size_t channel) {
-  const double deviation = normalization.deviation[channel];
-  return {static_cast<float>((dtype == u8 ? 1.0 / 255 : 1.0) / deviation),
-          static_cast<float>(-normalization.mean[channel] / deviation)};
 }
 
 }  // namespace duet::data

@@ -184,6 +184,23 @@ std::vector<std::uint8_t> interleave(const Tensor& image, std::int64_t channels,
   return rows;
 }
 
+/// Refuses what is no image of indices into these colours.
+std::vector<png_color> palette_of(const Tensor& image, std::int64_t channels, const WritePngOptions& options) {
+  std::vector<png_color> colours;
+  if (options.palette.empty()) return colours;
+  if (options.palette.size() % 3 != 0 || options.palette.size() > 768 || options.bit_depth != 8)
+    fail<ValueError>("write_png", "a palette has 3 numbers each of 1 to 256 colours and 8 bits, got {} and {} bits",
+                     options.palette.size(), options.bit_depth);
+  if (image.dtype() != u8) fail<DtypeError>("write_png", "a palette's indices are u8, got {}", name(image.dtype()));
+  if (channels != 1) fail<ShapeError>("write_png", "a palette's indices are one channel, got {}", image.shape());
+  for (std::size_t i = 0; i < options.palette.size(); i += 3)
+    colours.push_back({options.palette[i], options.palette[i + 1], options.palette[i + 2]});
+  const Tensor source = raw::contiguous(image);
+  for (const std::uint8_t id : source.span<std::uint8_t>())
+    if (id >= colours.size()) fail<ValueError>("write_png", "{} is no index into {} colours", id, colours.size());
+  return colours;
+}
+
 }  // namespace
 
 PngInfo read_png_info(const std::string& path) {
@@ -191,6 +208,22 @@ PngInfo read_png_info(const std::string& path) {
   Channel channel;
   const Handle handle(channel, false);
   return read_head(handle, channel, bytes_of(*file), path);
+}
+
+std::vector<std::uint8_t> read_palette(const std::string& path) {
+  const auto file = MappedFile::open("read_palette", path);
+  if (file->size() < 8 || png_sig_cmp(bytes_of(*file).data(), 0, 8) != 0) return {};
+  Channel channel;
+  const Handle handle(channel, false);
+  if (!read_head(handle, channel, bytes_of(*file), path).palette) return {};
+  png_colorp colours = nullptr;
+  int count = 0;
+  const png_structp png = handle.png;
+  const png_infop info = handle.info;
+  if (!guarded(png, [=, where = &colours, of = &count] { png_get_PLTE(png, info, where, of); })) return {};
+  std::vector<std::uint8_t> list;
+  for (int i = 0; i < count; ++i) list.insert(list.end(), {colours[i].red, colours[i].green, colours[i].blue});
+  return list;
 }
 
 Tensor read_png(const std::string& path, const ReadPngOptions& options) {
@@ -255,7 +288,10 @@ std::vector<std::uint8_t> encode_png(const Tensor& image, const WritePngOptions&
   const png_infop info = handle.info;
   static constexpr int colors[] = {PNG_COLOR_TYPE_GRAY, PNG_COLOR_TYPE_GRAY_ALPHA, PNG_COLOR_TYPE_RGB,
                                    PNG_COLOR_TYPE_RGB_ALPHA};
-  const int color = colors[channels - 1], depth = options.bit_depth;
+  const std::vector<png_color> palette = palette_of(image, channels, options);
+  const int color = palette.empty() ? colors[channels - 1] : PNG_COLOR_TYPE_PALETTE, depth = options.bit_depth;
+  const png_color* plte = palette.data();
+  const int plte_size = static_cast<int>(palette.size());
   png_bytep* first = pointers.data();
   Channel* io = &channel;
   if (!guarded(png, [=] {
@@ -263,6 +299,7 @@ std::vector<std::uint8_t> encode_png(const Tensor& image, const WritePngOptions&
         png_set_user_limits(png, 0x7fffffffu, 0x7fffffffu);
         png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), depth, color,
                      PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+        if (plte_size > 0) png_set_PLTE(png, info, plte, plte_size);
         png_write_info(png, info);
         png_write_image(png, first);
         png_write_end(png, nullptr);

@@ -35,8 +35,14 @@ Tensor read_png(const std::string& path, const ReadPngOptions& options = {});
 /// The same from memory; `name` stands in for the path in messages.
 Tensor decode_png(std::span<const std::uint8_t> bytes, const std::string& name, const ReadPngOptions& options = {});
 
+/// The colours of a palette, r, g, b, r, …; empty for an image without one, and for a file that is no PNG.
+std::vector<std::uint8_t> read_palette(const std::string& path);
+
 struct WritePngOptions {
   int bit_depth = 8;  ///< 8 or 16 (ValueError)
+  /// Colours r, g, b, r, … of 1 to 256 values: u8 images of one channel are written as indices into them (ValueError
+  /// for a value beyond them, or another list of colours; DtypeError, ShapeError).
+  std::vector<std::uint8_t> palette = {};
 };
 
 /// Writes (height, width) or (channels, height, width) with 1 to 4 channels (ShapeError): u8 as it is, f32 and f64 from

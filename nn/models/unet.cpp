@@ -1,119 +1,193 @@
-// The U-Net's forward, and its weight files.
+// The U-Net's layers and forward. Its weight files: unet_file.cpp.
 #include <duet/nn/models/unet.hpp>
 
+#include <numeric>
+
+#include <duet/nn/conv.hpp>
 #include <duet/nn/layer.hpp>
+#include <duet/nn/models/unet_check.hpp>
+#include <duet/nn/norm.hpp>
 #include <duet/ops/activation.hpp>
+#include <duet/ops/dropout.hpp>
+#include <duet/ops/elementwise.hpp>
+#include <duet/ops/pad.hpp>
 #include <duet/ops/pool.hpp>
+#include <duet/ops/resample.hpp>
 #include <duet/ops/shape.hpp>
 
 namespace duet::nn {
 namespace {
 
-constexpr const char* architecture = "UNet";
-constexpr std::int64_t most_depth = 16;  // beyond it channel counts and sizes are absurd
+using Part = std::unique_ptr<Module>;
 
-/// Channels of a level.
-std::int64_t width_of(const UNetOptions& options, std::int64_t level) { return options.base_channels << level; }
-
-using Numbers = std::vector<std::pair<std::string, std::int64_t>>;
-Numbers numbers_of(const UNetOptions& o) {
-  return {{"in_channels", o.in_channels}, {"out_channels", o.out_channels}, {"base_channels", o.base_channels}, {"depth", o.depth}};
+/// A convolution that keeps the size.
+Part make_conv(std::int64_t rank, std::int64_t in, std::int64_t out, std::int64_t kernel, bool bias) {
+  const std::int64_t padding = kernel / 2;
+  if (rank == 3) return std::make_unique<Conv3d>(in, out, kernel, Conv3dOptions{.padding = padding, .bias = bias});
+  return std::make_unique<Conv2d>(in, out, kernel, Conv2dOptions{.padding = padding, .bias = bias});
 }
 
-void check(const UNetOptions& options) {
-  for (const auto& [name, value] : numbers_of(options)) {
-    require_at_least(architecture, name.c_str(), value, 1);
-    if (value > (std::int64_t{1} << 24)) fail<ValueError>(architecture, "{} {} is impossible", name, value);
+Part make_norm(const UNetOptions& options, std::int64_t channels) {
+  if (options.norm == UNetNormalization::group)
+    return std::make_unique<GroupNorm>(channels / std::gcd(channels, std::int64_t{8}), channels);
+  if (options.norm == UNetNormalization::instance) {
+    const InstanceNormOptions affine{.affine = true};
+    if (options.rank == 3) return std::make_unique<InstanceNorm3d>(channels, affine);
+    return std::make_unique<InstanceNorm2d>(channels, affine);
   }
-  if (options.depth > most_depth) fail<ValueError>(architecture, "depth must be at most {}, got {}", most_depth, options.depth);
+  if (options.rank == 3) return std::make_unique<BatchNorm3d>(channels);
+  return std::make_unique<BatchNorm2d>(channels);
 }
 
-/// A file may claim any size: the widest tensors have to be in it before a model of that size is made.
-void check_sizes(const std::string& path, const SafetensorsFile& file, const UNetOptions& o) {
-  const auto require = [&](const std::string& name, const Shape& shape) {
-    const Tensor tensor = file.find(name);
-    if (!tensor.defined() || tensor.shape() != shape)
-      fail<ValueError>("load", "'{}': its options ask for {} {}, the file has {}", path, name, shape, to_string(spec_of(tensor)));
-  };
-  for (std::int64_t level = 0; level < o.depth; ++level) {
-    const std::int64_t in = level == 0 ? o.in_channels : width_of(o, level - 1), out = width_of(o, level);
-    require(fmt::format("down.{}.conv1.weight", level), {out, in, 3, 3});
-    require(fmt::format("down.{}.conv2.weight", level), {out, out, 3, 3});
+/// Sizes along the image's axes.
+Shape extent_of(const Tensor& x) { return Shape(std::span(x.shape().begin() + 2, x.shape().size() - 2)); }
+
+/// Channels to pixels, 2 along each axis: pixel_shuffle for images, the same for volumes.
+Tensor shuffled(const Tensor& x) {
+  if (x.rank() == 4) return pixel_shuffle(x, 2);
+  const std::int64_t n = x.size(0), c = x.size(1) / 8, d = x.size(2), h = x.size(3), w = x.size(4);
+  return reshape(permute(reshape(x, {n, c, 2, 2, 2, d, h, w}), {0, 1, 5, 2, 6, 3, 7, 4}), {n, c, 2 * d, 2 * h, 2 * w});
+}
+
+/// x with its last pixel along an axis repeated where `size` wants one more than twice the half.
+Tensor fitted(const Tensor& x, const Shape& size) {
+  PadOptions options{.mode = PadMode::replicate};
+  bool any = false;
+  for (int axis = size.rank() - 1; axis >= 0; --axis) {
+    const std::int64_t missing = size[axis] - x.size(axis + 2);
+    options.pad.insert(options.pad.end(), {0, missing});
+    any = any || missing != 0;
   }
-  require("head.weight", {o.out_channels, o.base_channels, 1, 1});
+  return any ? pad(x, options) : x;
+}
+
+Tensor doubled(const Tensor& x, bool between) {
+  const InterpolateMode linear = x.rank() == 5 ? InterpolateMode::trilinear : InterpolateMode::bilinear;
+  return interpolate(x, {.scale_factor = {2}, .mode = between ? linear : InterpolateMode::nearest});
 }
 
 }  // namespace
 
-UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels)
-    : conv1(this, "conv1", in_channels, out_channels, 3, {.padding = 1, .bias = false}),
-      bn1(this, "bn1", out_channels),
-      conv2(this, "conv2", out_channels, out_channels, 3, {.padding = 1, .bias = false}),
-      bn2(this, "bn2", out_channels) {}
+UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const UNetOptions& options)
+    : residual_(options.residual), dropout_(options.dropout) {
+  const bool batch = options.norm == UNetNormalization::batch;
+  conv1 = make_conv(options.rank, in_channels, out_channels, 3, false);
+  register_heap_child("conv1", *conv1);
+  norm1 = make_norm(options, out_channels);
+  register_heap_child(batch ? "bn1" : "norm1", *norm1);
+  conv2 = make_conv(options.rank, out_channels, out_channels, 3, false);
+  register_heap_child("conv2", *conv2);
+  norm2 = make_norm(options, out_channels);
+  register_heap_child(batch ? "bn2" : "norm2", *norm2);
+  if (!residual_ || in_channels == out_channels) return;
+  shortcut = make_conv(options.rank, in_channels, out_channels, 1, false);
+  register_heap_child("shortcut", *shortcut);
+}
 
-Tensor UNetBlock::forward(const Tensor& x) { return relu(bn2(conv2(relu(bn1(conv1(x)))))); }
+Tensor UNetBlock::forward(const Tensor& x) {
+  Tensor y = (*norm2)((*conv2)(relu((*norm1)((*conv1)(x)))));
+  if (residual_) y = y + (shortcut ? (*shortcut)(x) : x);
+  return dropout2d(relu(y), {.p = dropout_, .training = is_training()});
+}
 
-UNetUp::UNetUp(std::int64_t channels)
-    : UNetBlock(2 * channels, channels), upconv(this, "upconv", 2 * channels, channels, 2, {.stride = 2}) {}
+UNetGate::UNetGate(Module* parent, std::string name, std::int64_t channels, std::int64_t rank)
+    : Module(parent, std::move(name)) {
+  const std::int64_t between = std::max<std::int64_t>(1, channels / 2);
+  skip = make_conv(rank, channels, between, 1, false);
+  register_heap_child("skip", *skip);
+  gate = make_conv(rank, channels, between, 1, true);
+  register_heap_child("gate", *gate);
+  psi = make_conv(rank, between, 1, 1, true);
+  register_heap_child("psi", *psi);
+}
 
-Tensor UNetUp::forward(const Tensor& x, const Tensor& skip) {
-  return UNetBlock::forward(cat({skip, upconv(x, {skip.size(2), skip.size(3)})}, 1));
+Tensor UNetGate::forward(const Tensor& kept, const Tensor& up) {
+  return kept * sigmoid((*psi)(relu((*skip)(kept) + (*gate)(up))));
+}
+
+UNetUp::UNetUp(std::int64_t channels, const UNetOptions& options)
+    : UNetBlock(2 * channels, channels, options), up_(options.up) {
+  if (up_ == UNetUpsampling::transpose && options.rank == 3)
+    upconv = std::make_unique<ConvTranspose3d>(2 * channels, channels, 2, ConvTranspose3dOptions{.stride = 2});
+  else if (up_ == UNetUpsampling::transpose)
+    upconv = std::make_unique<ConvTranspose2d>(2 * channels, channels, 2, ConvTranspose2dOptions{.stride = 2});
+  else
+    upconv = make_conv(options.rank, 2 * channels,
+                       up_ == UNetUpsampling::pixel_shuffle ? channels << options.rank : channels, 3, true);
+  register_heap_child("upconv", *upconv);
+  if (options.attention) attention = std::make_unique<UNetGate>(this, "attention", channels, options.rank);
+}
+
+Tensor UNetUp::upsampled(const Tensor& x, const Shape& size) {
+  switch (up_) {
+    case UNetUpsampling::transpose:
+      if (size.rank() == 3) return static_cast<ConvTranspose3d&>(*upconv)(x, {size[0], size[1], size[2]});
+      return static_cast<ConvTranspose2d&>(*upconv)(x, {size[0], size[1]});
+    case UNetUpsampling::pixel_shuffle:
+      return fitted(shuffled((*upconv)(x)), size);
+    default:
+      return (*upconv)(fitted(doubled(x, up_ == UNetUpsampling::bilinear), size));
+  }
+}
+
+Tensor UNetUp::forward(const Tensor& x, const Tensor& kept) {
+  const Tensor larger = upsampled(x, extent_of(kept));
+  return UNetBlock::forward(cat({attention ? (*attention)(kept, larger) : kept, larger}, 1));
 }
 
 UNet::UNet(Module* parent, std::string name, const Options& given)
-    : Module(parent, std::move(name)),
-      options((check(given), given)),
-      head(this, "head", given.base_channels, given.out_channels, 1) {
+    : Module(parent, std::move(name)), options((check_unet(given), given)) {
+  head = make_conv(options.rank, options.base_channels, options.out_channels, 1, true);
+  register_heap_child("head", *head);
+  const auto width = [&](std::int64_t level) { return options.base_channels << level; };
   for (std::int64_t level = 0; level < options.depth; ++level)
-    down.add(level == 0 ? options.in_channels : width_of(options, level - 1), width_of(options, level));
-  for (std::int64_t level = options.depth - 2; level >= 0; --level) up.add(width_of(options, level));
+    down.add(level == 0 ? options.in_channels : width(level - 1), width(level), options);
+  for (std::int64_t level = options.depth - 2; level >= 0; --level) up.add(width(level), options);
 }
 
 Tensor UNet::forward(const Tensor& x) {
-  const std::int64_t least = std::int64_t{1} << (options.depth - 1);
-  if (x.rank() != 4 || x.size(1) != options.in_channels || x.size(2) < least || x.size(3) < least)
-    fail<ShapeError>(architecture, "with {} levels needs x (N, {}, H, W) with H and W of at least {}, got {}", options.depth,
-                     options.in_channels, least, x.shape());
-  Tensors skips;
+  bool fits = x.rank() == options.rank + 2 && x.size(1) == options.in_channels;
+  for (int axis = 2; axis < x.rank(); ++axis) fits = fits && x.size(axis) >= stride();
+  if (!fits)
+    fail<ShapeError>("UNet", "with {} levels needs x (N, {}, {}H, W) with {}H and W of at least {}, got {}",
+                     options.depth, options.in_channels, options.rank == 3 ? "D, " : "", options.rank == 3 ? "D, " : "",
+                     stride(), x.shape());
+  Tensors kept;
   Tensor value = x;
   for (std::size_t level = 0; level < down.size(); ++level) {
     value = down[level](value);
     if (level + 1 == down.size()) break;
-    skips.push_back(value);
-    value = max_pool2d(value, 2);
+    kept.push_back(value);
+    value = options.rank == 3 ? max_pool3d(value, 2) : max_pool2d(value, 2);
   }
   for (UNetUp& step : up) {
-    value = step(value, skips.back());
-    skips.pop_back();
+    value = step(value, kept.back());
+    kept.pop_back();
   }
-  return head(value);
+  return (*head)(value);
+}
+
+std::int64_t UNet::reach() const {
+  // Two convolutions 3×3 a block, on every level down and, but for the lowest, up; what the way up adds; and where in
+  // its pool a pixel lies.
+  std::int64_t pixels = 0;
+  for (std::int64_t level = 0; level < options.depth; ++level) {
+    const std::int64_t scale = std::int64_t{1} << level;
+    pixels += 2 * scale + (level == 0 ? 0 : scale / 2);
+    if (level + 1 == options.depth) break;
+    pixels += 2 * scale;
+    if (options.up == UNetUpsampling::nearest) pixels += scale;
+    if (options.up == UNetUpsampling::bilinear) pixels += 3 * scale;
+    if (options.up == UNetUpsampling::pixel_shuffle) pixels += 2 * scale;
+  }
+  return (pixels + stride() - 1) / stride() * stride();
 }
 
 std::string UNet::describe() const {
-  return fmt::format("in_channels={}, out_channels={}, base_channels={}, depth={}", options.in_channels,
-                     options.out_channels, options.base_channels, options.depth);
-}
-
-void UNet::save(const std::string& path, const ModelDescription& description) const {
-  save_safetensors(path, state_dict(), to_metadata(architecture, numbers_of(options), description));
-}
-
-std::unique_ptr<UNet> UNet::load(const std::string& path, ModelDescription* description) {
-  const SafetensorsFile file = load_safetensors(path);
-  Numbers numbers = numbers_of({});
-  const ModelDescription described = from_metadata(path, file.metadata, architecture, numbers);
-  const UNetOptions options{numbers[0].second, numbers[1].second, numbers[2].second, numbers[3].second};
-  try {
-    check(options);
-  } catch (const ValueError& error) {
-    fail<IoError>("load", "'{}' describes an impossible model: {}", path, error.what());
-  }
-  check_sizes(path, file, options);
-  auto model = std::make_unique<UNet>(options);
-  if (file.find("head.weight").dtype() == f64) model->to(f64);
-  model->load_state_dict(file.tensors);
-  if (description != nullptr) *description = described;
-  return model;
+  std::string text = fmt::format("in_channels={}, out_channels={}, base_channels={}, depth={}", options.in_channels,
+                                 options.out_channels, options.base_channels, options.depth);
+  const std::string variant = unet_variant(options);
+  return variant.empty() ? text : text + ", " + variant;
 }
 
 }  // namespace duet::nn

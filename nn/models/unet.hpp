@@ -1,59 +1,104 @@
 // The U-Net (Ronneberger, Fischer and Brox, "U-Net: convolutional networks for biomedical image segmentation", 2015,
-// arXiv:1505.04597), padded so that outputs have the size of inputs, with batch norm.
+// arXiv:1505.04597), padded so that outputs have the size of inputs, with batch norm; for images and for volumes
+// (Çiçek et al., "3D U-Net", 2016, arXiv:1606.06650), with the variants that are in use.
 #pragma once
 
 #include <duet/nn/container.hpp>
-#include <duet/nn/conv.hpp>
 #include <duet/nn/models/description.hpp>
-#include <duet/nn/norm.hpp>
 
 namespace duet::nn {
 
-/// Twice: convolution 3×3, batch norm, ReLU.
-class UNetBlock : public Module {
- public:
-  UNetBlock(std::int64_t in_channels, std::int64_t out_channels);
-  Tensor forward(const Tensor& x) override;
-
-  Conv2d conv1;
-  BatchNorm2d bn1;
-  Conv2d conv2;
-  BatchNorm2d bn2;
+/// How the way up doubles the size.
+enum class UNetUpsampling {
+  transpose,      ///< transposed convolution of stride 2
+  nearest,        ///< pixels repeated, then a convolution 3×3 (Odena et al. 2016)
+  bilinear,       ///< values between pixels (trilinear in volumes), then a convolution 3×3
+  pixel_shuffle,  ///< a convolution 3×3 to 2^rank times the channels, which become pixels (Shi et al. 2016)
 };
 
-/// Doubles the size by a transposed convolution, joins what the way down kept, and runs a block over both.
-class UNetUp : public UNetBlock {
- public:
-  /// From twice `channels` to `channels`.
-  explicit UNetUp(std::int64_t channels);
-  /// `skip` may be larger than twice x by one row and one column.
-  Tensor operator()(const Tensor& x, const Tensor& skip) {
-    return call([&](const Tensor& deep, const Tensor& kept) { return forward(deep, kept); }, x, skip);
-  }
-  Tensor forward(const Tensor& x, const Tensor& skip);
-
-  ConvTranspose2d upconv;
-
- private:
-  using UNetBlock::forward;
-};
+/// What stands after each convolution. Group and instance norm look at one sample alone, in training and evaluation
+/// alike, which suits batches of one or two; they need more than one pixel on the lowest level.
+enum class UNetNormalization { batch, group, instance };
 
 struct UNetOptions {
   std::int64_t in_channels = 1;
-  std::int64_t out_channels = 1;   ///< 1 logit for two classes, else one a class
+  std::int64_t out_channels = 1;    ///< 1 logit for two classes, else one a class
   std::int64_t base_channels = 16;  ///< of the first level; each level below has twice as many
-  std::int64_t depth = 4;          ///< levels
+  std::int64_t depth = 4;           ///< levels
+  std::int64_t rank = 2;            ///< 2: images (N, C, H, W); 3: volumes (N, C, D, H, W)
+  UNetUpsampling up = UNetUpsampling::transpose;
+  UNetNormalization norm = UNetNormalization::batch;  ///< groups are of 8 channels, or what divides
+  bool residual = false;   ///< a block adds its input, by a convolution 1×1 where channels differ (He et al. 2015)
+  bool attention = false;  ///< gates on what the way down kept (Oktay et al. 2018, arXiv:1804.03999)
+  double dropout = 0;      ///< share of channels that a block's output loses in training, in [0, 1)
 };
 
-/// x (N, in_channels, H, W) to logits (N, out_channels, H, W), for any H and W of at least 2^(depth − 1).
+/// Twice: convolution 3×3, norm, ReLU.
+class UNetBlock : public Module {
+ public:
+  UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const UNetOptions& options);
+  Tensor forward(const Tensor& x) override;
+
+  std::unique_ptr<Module> conv1, norm1, conv2, norm2;  ///< the norms are named bn1, bn2 where they are batch norms
+  std::unique_ptr<Module> shortcut;  ///< null: the input itself, or nothing if the block is not residual
+
+ private:
+  bool residual_;
+  double dropout_;
+};
+
+/// Weighs each pixel of what the way down kept: a(s, g) = sigmoid(psi(relu(skip(s) + gate(g)))) s.
+class UNetGate : public Module {
+ public:
+  UNetGate(Module* parent, std::string name, std::int64_t channels, std::int64_t rank);
+  Tensor operator()(const Tensor& kept, const Tensor& up) {
+    return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, kept, up);
+  }
+  Tensor forward(const Tensor& kept, const Tensor& up);
+
+  std::unique_ptr<Module> skip, gate, psi;
+
+ private:
+  using Module::forward;
+};
+
+/// Doubles the size, joins what the way down kept, and runs a block over both.
+class UNetUp : public UNetBlock {
+ public:
+  /// From twice `channels` to `channels`.
+  UNetUp(std::int64_t channels, const UNetOptions& options);
+  /// `kept` may be larger than twice x by one along each axis.
+  Tensor operator()(const Tensor& x, const Tensor& kept) {
+    return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, x, kept);
+  }
+  Tensor forward(const Tensor& x, const Tensor& kept);
+
+  std::unique_ptr<Module> upconv;
+  std::unique_ptr<UNetGate> attention;  ///< null: what was kept is joined as it is
+
+ private:
+  using UNetBlock::forward;
+  Tensor upsampled(const Tensor& x, const Shape& size);
+  UNetUpsampling up_;
+};
+
+/// x (N, in_channels, H, W) to logits (N, out_channels, H, W), for any H and W of at least 2^(depth − 1); with one D
+/// more in front of H where rank is 3.
 class UNet : public Module {
  public:
   using Options = UNetOptions;
-  /// ValueError for an option below 1.
+  /// ValueError for an option out of range.
   explicit UNet(const Options& given = {}) : UNet(nullptr, "", given) {}
   UNet(Module* parent, std::string name, const Options& given = {});
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
+
+  /// Pixels of x for one of the lowest level: 2^(depth − 1). A tile that begins at a multiple of it sees the same grid
+  /// as the whole image.
+  std::int64_t stride() const { return std::int64_t{1} << (options.depth - 1); }
+  /// How far an output pixel can see along an axis, rounded up to a multiple of stride(). (A norm that is not batch
+  /// norm looks at all of a tile, wherever that ends.)
+  std::int64_t reach() const;
 
   /// Writes weights, options and `description` into one safetensors file, whole or not at all.
   void save(const std::string& path, const ModelDescription& description = {}) const;
@@ -64,7 +109,7 @@ class UNet : public Module {
   Options options;
   ModuleList<UNetBlock> down{this, "down"};
   ModuleList<UNetUp> up{this, "up"};
-  Conv2d head;
+  std::unique_ptr<Module> head;
 };
 
 }  // namespace duet::nn

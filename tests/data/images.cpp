@@ -1,12 +1,12 @@
 // Image sets, crops, the generator and the scores.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include <duet/core/factory.hpp>
 #include <duet/core/raw.hpp>
-#include <duet/nn/data/confusion.hpp>
 #include <duet/nn/data/crop.hpp>
 #include <duet/nn/data/loader.hpp>
 #include <duet/nn/data/png.hpp>
@@ -104,7 +104,7 @@ TEST_CASE("image set: class ids, colours, 16 bits, statistics") {
 TEST_CASE("image set: bad input is a typed error with file names and sizes") {
   CHECK(contains(message_of<IoError>([] { ImageSet::open("/no/such/folder"); }), "/no/such/folder"));
   const DataFolder empty;
-  CHECK(contains(empty.refusal<IoError>(), "image has no PNG files"));
+  CHECK(contains(empty.refusal<IoError>(), "image has no PNG or TIFF files"));
   std::filesystem::remove(empty.path / "label");
   CHECK(contains(empty.refusal<IoError>(), empty / "label"));
 
@@ -133,12 +133,17 @@ TEST_CASE("image set: bad input is a typed error with file names and sizes") {
   CHECK(contains(mixed.refusal<ValueError>(), "a.png has the value 255"));
   CHECK(contains(mixed.refusal<ValueError>(), "b.png has 3"));
 
+  // What an option asks for names the file that lacks it.
+  CHECK(contains(message_of<ValueError>([&] { mixed.open({.classes = 3, .ignore = 255}); }), "b.png has the value 3"));
+  CHECK_THROWS_AS(mixed.open({.classes = 256}), ValueError);
+  CHECK_THROWS_AS(mixed.open({.ignore = 256}), ValueError);
+
   const DataFolder broken;
   broken.add("a", bytes({2, 2}, {1}), bytes({2, 2}, {0}));
   std::filesystem::resize_file(broken.path / "label/a.png", 40);
   CHECK(contains(broken.refusal<IoError>(), "label/a.png"));
 
-  CHECK_THROWS_AS(ImageSet::open(".", {.channels = 2}), ValueError);
+  CHECK_THROWS_AS(ImageSet::open(".", {.channels = 5}), ValueError);
   CHECK_THROWS_AS(ImageSet::generated(0), ValueError);
 }
 
@@ -259,23 +264,78 @@ TEST_CASE("generator: a function of seed and index, with about a quarter membran
   CHECK(set.classes() == 2);
 }
 
-TEST_CASE("confusion matrix: accuracy and intersection over union") {
-  ConfusionMatrix matrix(3);
-  CHECK(std::isnan(matrix.accuracy()));
-  matrix.add(bytes({2, 3}, {0, 0, 1, 1, 1, 0}), bytes({2, 3}, {0, 1, 1, 1, 0, 0}));
-  CHECK(matrix.total() == 6);
-  CHECK(matrix.count(1, 0) == 1);
-  CHECK(matrix.accuracy() == doctest::Approx(4.0 / 6));
-  CHECK(matrix.iou(0) == doctest::Approx(2.0 / 4));
-  CHECK(matrix.iou(1) == doctest::Approx(2.0 / 4));
-  CHECK(std::isnan(matrix.iou(2)));
-  CHECK(matrix.mean_iou() == doctest::Approx(0.5));
-  ConfusionMatrix other(3);
-  other.add(bytes({2}, {2}), bytes({2}, {2}));
-  matrix.add(other);
-  CHECK(matrix.accuracy() == doctest::Approx(6.0 / 8));
-  CHECK_THROWS_AS(matrix.add(bytes({1}, {3}), bytes({1}, {0})), ValueError);
-  CHECK_THROWS_AS(matrix.add(bytes({1}, {0}), bytes({2}, {0})), ShapeError);
-  CHECK_THROWS_AS(matrix.add(full({1}, 0), bytes({1}, {0})), DtypeError);
-  CHECK_THROWS_AS(ConfusionMatrix(1), ValueError);
+TEST_CASE("image set: ignored label values, a number of classes that is given, palettes") {
+  const DataFolder folder;
+  folder.add("a", bytes({1, 2, 3}, {1, 2, 3, 4, 5, 6}), bytes({2, 3}, {0, 255, 128, 0, 0, 255}));
+  const ImageSet two = folder.open({.ignore = 128});
+  CHECK(two.black_and_white());
+  CHECK(two.load(0).label.to_vector() == std::vector<double>{0, 1, ignored_label, 0, 0, 1});
+  CHECK(two.class_counts() == std::vector<std::int64_t>{3, 2});
+
+  const DataFolder ids;
+  ids.add("a", bytes({1, 2, 2}, {1}), bytes({2, 2}, {0, 1, 255, 1}));
+  const ImageSet three = ids.open({.classes = 3, .ignore = 255});
+  CHECK(three.classes() == 3);
+  CHECK_FALSE(three.black_and_white());
+  CHECK(three.load(0).label.to_vector() == std::vector<double>{0, 1, 255, 1});
+  CHECK(three.class_counts() == std::vector<std::int64_t>{1, 2, 0});
+  CHECK(three.palette().empty());
+  // An ignored pixel is -1 beside two classes and stays 255 beside more.
+  Generator random(1);
+  CropDataset crops(folder.open({.ignore = 128}), {{0}, {1}}, {.size = 8});
+  const auto target = crops.get(0, random).target.to_vector();
+  CHECK(std::set<double>(target.begin(), target.end()) == std::set<double>{-1, 0, 1});
+  CropDataset more(three, {{0}, {1}}, {.size = 8});
+  const auto classes = more.get(0, random).target.to_vector();
+  CHECK(std::set<double>(classes.begin(), classes.end()) == std::set<double>{0, 1, 255});
+
+  // A palette's indices are ids, and its colours are kept; one that does not fit the classes is named.
+  const std::vector<std::uint8_t> colours{0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 8, 7};
+  write_png(ids / "label/a.png", bytes({2, 2}, {0, 2, 3, 1}), {.palette = colours});
+  const ImageSet painted = ids.open();
+  CHECK(painted.classes() == 4);
+  CHECK(painted.load(0).label.to_vector() == std::vector<double>{0, 2, 3, 1});
+  CHECK(painted.palette() == colours);
+  CHECK(contains(message_of<ValueError>([&] { ids.open({.classes = 3}); }), "label/a.png has the value 3"));
+  CHECK(read_png(ids / "label/a.png").to_vector()[2] == 9);  // colours, to those who do not ask for indices
+  CHECK_THROWS_AS(encode_png(bytes({1, 1}, {4}), {.palette = colours}), ValueError);
+  CHECK_THROWS_AS(encode_png(bytes({1, 1}, {0}), {.palette = {1, 2}}), ValueError);
+  CHECK_THROWS_AS(encode_png(full({1, 1}, 0), {.palette = colours}), DtypeError);
+  CHECK_THROWS_AS(encode_png(bytes({3, 1, 1}, {0}), {.palette = colours}), ShapeError);
+}
+
+TEST_CASE("normalization: percentiles of a set and of one image") {
+  std::vector<float> values{5, 1, 4, 2, 3};
+  CHECK(percentile(values, 0) == 1);
+  CHECK(percentile(values, 100) == 5);
+  CHECK(percentile(values, 50) == 3);
+  CHECK(percentile(values, 30) == doctest::Approx(2.2));
+  CHECK_THROWS_AS(percentile(values, 101), ValueError);
+  values.clear();
+  CHECK_THROWS_AS(percentile(values, 50), ValueError);
+
+  const DataFolder folder;
+  folder.add("a", bytes({1, 2, 2}, {0, 51, 102, 153}), bytes({2, 2}, {0}));
+  folder.add("b", bytes({1, 1, 1}, {255}), bytes({1, 1}, {0}));
+  const ImageSet set = folder.open();
+  const Normalization all = set.percentiles(0, 100), middle = set.percentiles(25, 75);
+  CHECK(all.mean[0] == doctest::Approx(0));
+  CHECK(all.deviation[0] == doctest::Approx(1));
+  CHECK(middle.mean[0] == doctest::Approx(0.2));
+  CHECK(middle.deviation[0] == doctest::Approx(0.4));
+  const auto scaled = normalize(set.load(0).image, middle).to_vector();
+  CHECK(scaled[0] == doctest::Approx(-0.5));
+  CHECK(scaled[3] == doctest::Approx(1));
+  CHECK_THROWS_AS(set.percentiles(50, 50), ValueError);
+
+  const Normalization own{{0}, {1}, true, 0, 100};
+  CHECK_THROWS_AS(normalize(set.load(0).image, own), ValueError);
+  const Normalization here = fitted(own, set.load(0).image);
+  CHECK(here.mean[0] == doctest::Approx(0));
+  CHECK(here.deviation[0] == doctest::Approx(0.6));
+  CHECK(fitted(own, set.load(1).image).deviation[0] == 1);  // constant
+  Generator random(3);
+  const auto pixels = CropDataset(set, own, {.size = 2, .crops_per_image = 1}).get(0, random).image.to_vector();
+  CHECK(*std::max_element(pixels.begin(), pixels.end()) == doctest::Approx(1));
+  CHECK_THROWS_AS(fitted(own, zeros({2, 2, 2})), ShapeError);
 }

@@ -167,7 +167,7 @@ TEST_CASE("hooks act on a layer called with more than a tensor") {
     for (const Tensor& g : {by_x.at(0), by_x.at(1), by_y.at(0)}) seen.push_back(g.shape());
   };
   net.up[1].register_backward_hook(see);
-  net.up[0].upconv.register_backward_pre_hook([&](const Tensor& g) { seen.push_back(g.shape()); });
+  net.up[0].upconv->register_backward_pre_hook([&](const Tensor& g) { seen.push_back(g.shape()); });
   sum(net(ones({1, 1, 9, 8}))).backward();
   CHECK(seen == std::vector<Shape>{{1, 4, 4, 4}, {1, 2, 9, 8}, {1, 2, 9, 8}, {1, 4, 4, 4}});
 }

@@ -151,5 +151,5 @@ TEST_CASE("unet: double precision weights come back as such") {
   nn::UNet model({.base_channels = 1, .depth = 1});
   model.to(f64);
   model.save(path);
-  CHECK(nn::UNet::load(path)->head.weight.dtype() == f64);
+  CHECK(nn::UNet::load(path)->parameters()[0].dtype() == f64);
 }

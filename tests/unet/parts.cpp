@@ -47,17 +47,18 @@ TEST_CASE("segmenter: tiles give what the whole image gives") {
   for (const int classes : {2, 3})
     for (const std::int64_t depth : {1, 2, 3}) {
       Segmenter segmenter = some_segmenter(depth, classes);
-      const std::int64_t tile = 12 << depth;
+      const std::int64_t tile = 2 * segmenter.net().reach() + segmenter.net().stride();
       const Tensor image = data::synthetic_membrane(1, {.size = 16 << depth}).image;
       const Tensor odd = data::crop(image, (16 << depth) - 3, {});
-      const Tensor whole = segmenter.probabilities(odd), tiled = segmenter.probabilities(odd, tile);
+      const Tensor whole = segmenter.probabilities(odd), tiled = segmenter.probabilities(odd, {.tile = tile});
       REQUIRE(whole.shape() == Shape{classes == 2 ? 1 : classes, odd.size(1), odd.size(2)});
       REQUIRE(odd.size(1) > tile);
       const auto a = whole.to_vector(), b = tiled.to_vector();
       double worst = 0;
       for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
       CHECK(worst < 1e-5);
-      CHECK_THROWS_AS(segmenter.probabilities(odd, tile - 1), ValueError);
+      CHECK(segmenter.segment(odd, {.tile = tile}).to_vector() == segmenter.classify(tiled).to_vector());
+      CHECK_THROWS_AS(segmenter.probabilities(odd, {.tile = tile - 1}), ValueError);
     }
 }
 
@@ -88,7 +89,7 @@ TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
 
   // The loss that score() reports is the loss function's own, without dice.
   const data::ImageSet images = data::ImageSet::generated(1, {.size = 32});
-  const Scores scores = two.score(images, [](std::int64_t, const Tensor&, const data::ConfusionMatrix&) {});
+  const Scores scores = two.score(images, [](std::int64_t, const Tensor&, const metrics::ConfusionMatrix&) {});
   const data::LabelledImage whole = images.load(0);
   Tensor target = zeros({1, 1, 32, 32});
   for (int i = 0; i < 1024; ++i) raw::data<float>(target)[i] = raw::data<std::uint8_t>(whole.label)[i];
@@ -97,7 +98,10 @@ TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
   const Tensor x =
       raw::view(data::normalize(whole.image, two.options().normalization), {1, 1, 32, 32}, {1024, 1024, 32, 1});
   const Tensor logits = two.net()(x);
-  CHECK(two.loss(logits, target, 0).item() == doctest::Approx(scores.loss).epsilon(1e-5));
+  const auto loss = [&](double weight) {
+    return segmentation_loss(logits, target, {.kind = loss_kind("", 2), .dice = weight}).item();
+  };
+  CHECK(loss(0) == doctest::Approx(scores.loss).epsilon(1e-5));
   // Dice of both classes by its formula.
   double sums[2] = {}, truths[2] = {}, both[2] = {};
   for (int i = 0; i < 1024; ++i) {
@@ -108,7 +112,7 @@ TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
   }
   double dice = 0;
   for (int c = 0; c < 2; ++c) dice += 0.5 * (1 - (2 * both[c] + 1) / (sums[c] + truths[c] + 1));
-  CHECK(two.loss(logits, target, 3).item() == doctest::Approx(scores.loss + 3 * dice).epsilon(1e-5));
+  CHECK(loss(3) == doctest::Approx(scores.loss + 3 * dice).epsilon(1e-5));
 }
 
 TEST_CASE("training: the learning rate rises, then falls to nothing") {

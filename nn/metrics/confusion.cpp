@@ -1,5 +1,5 @@
-// Counting and the two quotients.
-#include <duet/nn/data/confusion.hpp>
+// Counting, and the quotients of counts.
+#include <duet/nn/metrics/confusion.hpp>
 
 #include <cmath>
 #include <limits>
@@ -7,7 +7,7 @@
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>
 
-namespace duet::data {
+namespace duet::metrics {
 namespace {
 
 double quotient(std::int64_t a, std::int64_t b) {
@@ -16,8 +16,9 @@ double quotient(std::int64_t a, std::int64_t b) {
 
 }  // namespace
 
-ConfusionMatrix::ConfusionMatrix(int classes) : classes_(classes) {
+ConfusionMatrix::ConfusionMatrix(int classes, int ignore) : classes_(classes), ignore_(ignore) {
   if (classes < 2 || classes > 256) fail<ValueError>("ConfusionMatrix", "needs 2 to 256 classes, got {}", classes);
+  if (ignore < -1 || ignore > 255) fail<ValueError>("ConfusionMatrix", "ignore must be -1 to 255, got {}", ignore);
   counts_.resize(static_cast<std::size_t>(classes * classes));
 }
 
@@ -31,6 +32,7 @@ void ConfusionMatrix::add(const Tensor& predicted, const Tensor& truth) {
   const std::uint8_t *is = raw::data<std::uint8_t>(a), *said = raw::data<std::uint8_t>(b);
   std::vector<std::int64_t> counts(counts_.size());
   for (std::int64_t i = 0; i < truth.numel(); ++i) {
+    if (is[i] == ignore_) continue;
     if (is[i] >= classes_ || said[i] >= classes_)
       fail<ValueError>("ConfusionMatrix", "class id {} is not among {} classes", std::max(is[i], said[i]), classes_);
     ++counts[static_cast<std::size_t>(is[i] * classes_ + said[i])];
@@ -56,22 +58,47 @@ double ConfusionMatrix::accuracy() const {
   return quotient(right, total());
 }
 
-double ConfusionMatrix::iou(int of_class) const {
-  std::int64_t either = 0;
-  for (int c = 0; c < classes_; ++c) either += count(of_class, c) + count(c, of_class);
-  const std::int64_t both = count(of_class, of_class);
-  return quotient(both, either - both);
+ConfusionMatrix::Class ConfusionMatrix::of(int a_class) const {
+  Class sums{.both = count(a_class, a_class)};
+  for (int c = 0; c < classes_; ++c) {
+    sums.truth += count(a_class, c);
+    sums.predicted += count(c, a_class);
+  }
+  return sums;
 }
 
-double ConfusionMatrix::mean_iou() const {
+double ConfusionMatrix::iou(int of_class) const {
+  const Class c = of(of_class);
+  return quotient(c.both, c.truth + c.predicted - c.both);
+}
+
+double ConfusionMatrix::dice(int of_class) const {
+  const Class c = of(of_class);
+  return quotient(2 * c.both, c.truth + c.predicted);
+}
+
+double ConfusionMatrix::precision(int of_class) const {
+  const Class c = of(of_class);
+  return quotient(c.both, c.predicted);
+}
+
+double ConfusionMatrix::recall(int of_class) const {
+  const Class c = of(of_class);
+  return quotient(c.both, c.truth);
+}
+
+double ConfusionMatrix::mean(double (ConfusionMatrix::*score)(int) const) const {
   double sum = 0;
   int occurring = 0;
   for (int c = 0; c < classes_; ++c)
-    if (const double value = iou(c); !std::isnan(value)) {
+    if (const double value = (this->*score)(c); !std::isnan(value)) {
       sum += value;
       ++occurring;
     }
   return occurring == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / occurring;
 }
 
-}  // namespace duet::data
+double ConfusionMatrix::mean_iou() const { return mean(&ConfusionMatrix::iou); }
+double ConfusionMatrix::mean_dice() const { return mean(&ConfusionMatrix::dice); }
+
+}  // namespace duet::metrics
