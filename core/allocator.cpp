@@ -10,6 +10,10 @@
 #include <duet/core/fail.hpp>
 #include <duet/core/op_in_flight.hpp>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace duet {
 namespace {
 
@@ -38,6 +42,22 @@ int size_class(std::int64_t bytes, std::int64_t& rounded) {
   return steps + (octave - 2) * steps + static_cast<int>(k) - 1;
 }
 
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// Memory from the system, or null. Kernels walk many planes at once, each on pages of its own: more of 4 KiB than
+/// the processor's translation cache holds. So large blocks ask for huge pages, as many as lie inside the block: it
+/// takes no more memory than it would.
+void* system_memory(std::size_t bytes) {
+  const std::size_t unit = bytes < huge_page ? alignment : huge_page;
+  void* raw = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  // A refusal costs speed alone.
+  if (raw != nullptr && bytes >= huge_page)
+    static_cast<void>(madvise(raw, bytes / huge_page * huge_page, MADV_HUGEPAGE));
+#endif
+  return raw;
+}
+
 class Cache {
  public:
   void* take(std::int64_t bytes) {
@@ -59,11 +79,11 @@ class Cache {
         if (stats_.in_use + rounded > stats_.limit) refuse(bytes, "the limit set is reached");
       }
     }
-    void* raw = std::aligned_alloc(alignment, static_cast<std::size_t>(rounded) + alignment);
+    void* raw = system_memory(static_cast<std::size_t>(rounded) + alignment);
     if (raw == nullptr) {
       std::lock_guard lock(mutex_);
       drop_cached();
-      raw = std::aligned_alloc(alignment, static_cast<std::size_t>(rounded) + alignment);
+      raw = system_memory(static_cast<std::size_t>(rounded) + alignment);
       if (raw == nullptr) refuse(bytes, "the system gives no more");
     }
     *static_cast<Header*>(raw) = {index, rounded};

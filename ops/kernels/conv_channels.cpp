@@ -11,11 +11,11 @@
 namespace duet::kernels {
 namespace {
 
-constexpr Index wanted_items = 16;         // so that up to eight threads end at nearly the same time
-constexpr Index least_pixels = 96;         // columns that make loading a panel from afar worthwhile
-constexpr Index most_pixels = 1024;        // bounds the sums that wait for their output
-constexpr Index sums_bytes = 192 * 1024;   // of sums kept while the source's channels go by in several tiles
-constexpr Index packed_bytes = 16 << 20;   // of packed weights at a time
+constexpr Index wanted_items = 16;        // so that up to eight threads end at nearly the same time
+constexpr Index least_pixels = 96;        // columns that make loading a panel from afar worthwhile
+constexpr Index most_pixels = 1024;       // bounds the sums that wait for their output
+constexpr Index sums_bytes = 192 * 1024;  // of sums kept while the source's channels go by in several tiles
+constexpr Index packed_bytes = 16 << 20;  // of packed weights at a time
 
 /// The cut of the source's channels into steps, each with all its taps one panel that fits the first-level cache.
 struct ChannelSteps {
@@ -61,6 +61,7 @@ class ChannelConv {
     choose_panel_groups();
     list_row_offsets(steps_.size, row_offset_);
     list_row_offsets(steps_.channels - (steps_.count() - 1) * steps_.size, last_row_offset_);
+    prepare_works();
   }
 
   void run() {
@@ -72,9 +73,13 @@ class ChannelConv {
     for (Index first = 0; first < shares; first += at_once) {
       const Index count = std::min(at_once, shares - first);
       pack_weights(first, count, packed.as<T>());
-      parallel_for(count * blocking_.blocks(), 1, [&](Index begin, Index end) {
+      // Runs of blocks, so that the source of the next one can be fetched during this one.
+      const Index items = count * blocking_.blocks();
+      parallel_for(items, std::max<Index>(1, items / (2 * wanted_items)), [&](Index begin, Index end) {
+        Buffers buffers(*this);
         for (Index i = begin; i < end; ++i)
-          compute(first + i % count, i / count, packed.as<T>() + (i % count) * share_bytes / static_cast<Index>(sizeof(T)));
+          compute({first + i % count, i / count}, i + 1 < end ? Item{first + (i + 1) % count, (i + 1) / count} : Item{},
+                  packed.as<T>() + (i % count) * share_bytes / static_cast<Index>(sizeof(T)), buffers);
       });
     }
   }
@@ -159,7 +164,8 @@ class ChannelConv {
         destination[c * r_.taps + r_.order[t]] = static_cast<std::int32_t>((t * channels.size() + c) * panel.width);
     for (Index c = 0; c < channels.size(); c += together) {
       LanePack<T> task{};
-      task.from = weight_ + group * r_.weight_group + panel.begin * r_.weight_out + (channels.begin + c) * r_.weight_source;
+      task.from =
+          weight_ + group * r_.weight_group + panel.begin * r_.weight_out + (channels.begin + c) * r_.weight_source;
       task.lane_stride = r_.weight_out;
       task.step = 1;
       task.to = packed + channels.begin * r_.taps * panel.width + c * panel.width;
@@ -171,21 +177,44 @@ class ChannelConv {
     }
   }
 
-  /// Everything about one block of pixels that its products share.
+  /// What the products of all blocks of one form share: their box, and the taps that meet the source from there.
   struct Work {
-    Block block;
+    Block block;  ///< one of them
     std::vector<std::int32_t> column_offset;
     std::vector<std::vector<std::int32_t>> first_range;  // per phase; empty where all rows matter
     std::vector<RowRange> ranges;
   };
 
-  Work prepare(const Block& block) const;
+  /// A share of the panels of a group, for a block of pixels; or none.
+  struct Item {
+    Index share = -1, block = -1;
+  };
+
+  /// Scratch of one thread's run of blocks, and which part of the source its tile holds.
+  struct Buffers {
+    explicit Buffers(const ChannelConv& c)
+        : tile_elements((c.tile_.size(std::min(c.r_.source_channels, c.tile_steps_ * c.steps_.size)) + 15) / 16 * 16),
+          panel_sums(c.pixels() * c.r_.phases() * c.panels_.front().width),
+          scratch(static_cast<Index>(sizeof(T)) *
+                  (tile_elements + panel_sums * (c.tile_steps_ >= c.steps_.count() ? 1 : c.panels_per_group_))) {}
+    T* tile() const { return scratch.template as<T>(); }
+    T* sums() const { return tile() + tile_elements; }
+    const Index tile_elements, panel_sums;
+    const Scratch scratch;
+    Index block = -1, group = -1, step = -1;
+    Ahead ahead{};
+  };
+
+  void prepare_works();
+  const Work& work_of(const Block& block) const;
   void list_ranges(Work& work) const;
   void list_phase_ranges(Work& work, Index phase, const std::vector<TapMask>& tiles, const TapMask& full) const;
-  void compute(Index share, Index block_index, const T* packed) const;
-  void multiply(const Work& work, Index group, const Panel& panel, const T* packed, const T* tile, Slice steps,
-                T* sums) const;
-  void write(const Work& work, Index group, const Panel& panel, const T* sums) const;
+  void compute(Item item, Item next, const T* packed, Buffers& buffers) const;
+  void fetch_ahead(Item item, Slice steps, Index tiles, Buffers& buffers) const;
+  void fill(Index group, Index block_index, const Block& block, Slice steps, Buffers& buffers) const;
+  void multiply(const Block& block, const Work& work, Index group, const Panel& panel, const T* packed, Slice steps,
+                T* sums, Buffers& buffers) const;
+  void write(const Block& block, Index group, const Panel& panel, const T* sums) const;
 
   const ConvReading& r_;
   const ConvKernels<T>& k_;
@@ -199,15 +228,50 @@ class ChannelConv {
   SourceTile tile_;
   Index tile_steps_ = 1, panels_per_group_ = 1, panel_groups_ = 1;
   std::vector<std::int32_t> row_offset_, last_row_offset_;
+  std::vector<Index> forms_[max_conv_rank];  ///< per axis, a number for each block's form along it
+  Index form_counts_[max_conv_rank];
+  std::vector<Work> works_;
 };
 
+/// Along an axis all blocks but those at the ends are alike: only what differs is listed.
 template <class T>
-typename ChannelConv<T>::Work ChannelConv<T>::prepare(const Block& block) const {
-  Work work;
-  work.block = block;
-  work.column_offset = tile_.offsets(block.box, block.images);
-  list_ranges(work);
-  return work;
+void ChannelConv<T>::prepare_works() {
+  std::vector<Index> first_of[max_conv_rank];  // per form, the first block that has it
+  for (int a = 0; a < max_conv_rank; ++a) {
+    std::vector<std::vector<std::uint64_t>> seen;
+    for (Index i = 0; i < blocking_.counts[a]; ++i) {
+      const Index start = i * blocking_.box[a];
+      const auto masks = meeting_taps(r_.axis[a], start, std::min(blocking_.box[a], r_.axis[a].positions - start));
+      const auto form = std::find(seen.begin(), seen.end(), masks) - seen.begin();
+      if (form == static_cast<std::ptrdiff_t>(seen.size())) {
+        seen.push_back(masks);
+        first_of[a].push_back(i);
+      }
+      forms_[a].push_back(form);
+    }
+    form_counts_[a] = static_cast<Index>(seen.size());
+  }
+  const bool shorter_end = r_.batch % blocking_.images != 0;
+  for (Index last = 0; last < (shorter_end ? 2 : 1); ++last)
+    for (const Index d : first_of[0])
+      for (const Index h : first_of[1])
+        for (const Index w : first_of[2]) {
+          const Index image_block = last == 0 ? 0 : blocking_.image_blocks - 1;
+          Work work;
+          work.block =
+              block_at(r_, blocking_,
+                       ((image_block * blocking_.counts[0] + d) * blocking_.counts[1] + h) * blocking_.counts[2] + w);
+          work.column_offset = tile_.offsets(work.block.box, work.block.images);
+          list_ranges(work);
+          works_.push_back(std::move(work));
+        }
+}
+
+template <class T>
+const typename ChannelConv<T>::Work& ChannelConv<T>::work_of(const Block& block) const {
+  Index i = block.images == blocking_.images ? 0 : 1;
+  for (int a = 0; a < max_conv_rank; ++a) i = i * form_counts_[a] + forms_[a][block.start[a] / blocking_.box[a]];
+  return works_[i];
 }
 
 /// For each tile of columns, the taps that meet the source at all. Images stand side by side, so in small planes a
@@ -275,44 +339,69 @@ void ChannelConv<T>::list_phase_ranges(Work& work, Index phase, const std::vecto
 }
 
 template <class T>
-void ChannelConv<T>::compute(Index share, Index block_index, const T* packed) const {
-  const Work work = prepare(block_at(r_, blocking_, block_index));
-  const Block& block = work.block;
-  const Index group = share / panel_groups_;
-  const Index first_panel = share % panel_groups_ * panels_per_group_;
+void ChannelConv<T>::compute(Item item, Item next, const T* packed, Buffers& buffers) const {
+  const Block block = block_at(r_, blocking_, item.block);
+  const Work& work = work_of(block);
+  const Index group = item.share / panel_groups_;
+  const Index first_panel = item.share % panel_groups_ * panels_per_group_;
   const Index panels = std::min<Index>(panels_per_group_, static_cast<Index>(panels_.size()) - first_panel);
   const bool one_tile = tile_steps_ >= steps_.count();
-  const Index panel_sums = pixels() * r_.phases() * panels_.front().width;
-  const Index tile_elements = tile_.size(std::min(r_.source_channels, tile_steps_ * steps_.size));
-  const Scratch scratch(static_cast<Index>(sizeof(T)) * (tile_elements + 64 + panel_sums * (one_tile ? 1 : panels)));
-  T* tile = scratch.as<T>();
-  T* sums = tile + (tile_elements + 15) / 16 * 16;
-  const T* source = source_ + (block.image * r_.groups + group) * r_.source_channels * r_.source_plane;
-  const Index source_image = r_.groups * r_.source_channels * r_.source_plane;
+  const Index tiles = divide_up(static_cast<Index>(work.column_offset.size()), k_.tile) * panels * r_.phases();
   for (Index step = 0; step < steps_.count(); step += tile_steps_) {
     const Slice steps{step, std::min(steps_.count(), step + tile_steps_)};
-    const Index channel = steps_.at(steps.begin).begin, last = steps_.at(steps.end - 1).end;
-    tile_.fill(tile, source + channel * r_.source_plane, source_image, block.images, last - channel, block.start, block.box);
+    fill(group, item.block, block, steps, buffers);
+    if (steps.end < steps_.count())
+      fetch_ahead(item, {steps.end, std::min(steps_.count(), steps.end + tile_steps_)}, tiles * steps.size(), buffers);
+    else
+      fetch_ahead(next, {0, std::min(steps_.count(), tile_steps_)}, tiles * steps.size(), buffers);
     for (Index p = 0; p < panels; ++p) {
       const Panel& panel = panels_[first_panel + p];
-      T* here = sums + (one_tile ? 0 : p * panel_sums);
-      multiply(work, group, panel, packed + p * panel_size(panels_.front()), tile, steps, here);
-      if (steps.end == steps_.count()) write(work, group, panel, here);
+      T* sums = buffers.sums() + (one_tile ? 0 : p * buffers.panel_sums);
+      multiply(block, work, group, panel, packed + p * panel_size(panels_.front()), steps, sums, buffers);
+      if (steps.end == steps_.count()) write(block, group, panel, sums);
     }
   }
 }
 
+/// Copies some channels of a block's source, unless the tile holds them already.
+template <class T>
+void ChannelConv<T>::fill(Index group, Index block_index, const Block& block, Slice steps, Buffers& buffers) const {
+  if (buffers.block == block_index && buffers.group == group && buffers.step == steps.begin) return;
+  buffers.block = block_index;
+  buffers.group = group;
+  buffers.step = steps.begin;
+  const Index channel = steps_.at(steps.begin).begin, last = steps_.at(steps.end - 1).end;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  tile_.fill(buffers.tile(), source_ + block.image * image + (group * r_.source_channels + channel) * r_.source_plane,
+             image, block.images, last - channel, block.start, block.box);
+}
+
+/// Spreads the lines that the next fill will read over this fill's `tiles` tiles of columns.
+template <class T>
+void ChannelConv<T>::fetch_ahead(Item item, Slice steps, Index tiles, Buffers& buffers) const {
+  const Index group = item.share / panel_groups_;
+  buffers.ahead = {};
+  if (item.block < 0) return;
+  if (item.block == buffers.block && group == buffers.group && steps.begin == buffers.step) return;
+  const Block block = block_at(r_, blocking_, item.block);
+  const Index channel = steps_.at(steps.begin).begin, last = steps_.at(steps.end - 1).end;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  const T* source = source_ + block.image * image + (group * r_.source_channels + channel) * r_.source_plane;
+  buffers.ahead = tile_.ahead(source, image, block.images, last - channel, block.start, block.box, sizeof(T));
+  buffers.ahead.at_once = divide_up(buffers.ahead.lines(), tiles);
+}
+
 /// Adds the products of some channel steps to the sums of every phase.
 template <class T>
-void ChannelConv<T>::multiply(const Work& work, Index group, const Panel& panel, const T* packed, const T* tile,
-                              Slice steps, T* sums) const {
+void ChannelConv<T>::multiply(const Block& block, const Work& work, Index group, const Panel& panel, const T* packed,
+                              Slice steps, T* sums, Buffers& buffers) const {
   PanelProduct<T> task{};
   task.column_offset = work.column_offset.data();
   task.columns = static_cast<Index>(work.column_offset.size());
   task.sums_stride = panel.width;
   const Index tile_channel = steps_.at(steps.begin).begin;
+  task.ahead = buffers.ahead.runs > 0 ? &buffers.ahead : nullptr;
   // Where columns are neighbours in the output, its lines can be fetched ahead.
-  const Block& block = work.block;
   const bool in_order = r_.out_plane == r_.positions && block.images == 1 && block.box[2] == r_.axis[2].positions;
   const T* out = out_ + ((block.image * r_.groups + group) * r_.out_channels + panel.begin) * r_.out_plane +
                  (block.start[0] * r_.axis[1].out + block.start[1]) * r_.axis[2].out;
@@ -326,7 +415,7 @@ void ChannelConv<T>::multiply(const Work& work, Index group, const Panel& panel,
       const Slice channels = steps_.at(step);
       const auto& offsets = channels.size() == steps_.size ? row_offset_ : last_row_offset_;
       task.panel = packed + (channels.begin * r_.taps + r_.first[f] * channels.size()) * panel.width;
-      task.source = tile + (channels.begin - tile_channel) * tile_.channel_stride();
+      task.source = buffers.tile() + (channels.begin - tile_channel) * tile_.channel_stride();
       task.row_offset = offsets.data() + r_.first[f] * channels.size();
       task.rows = static_cast<std::int32_t>((r_.first[f + 1] - r_.first[f]) * channels.size());
       task.range_unit = static_cast<std::int32_t>(channels.size());
@@ -339,8 +428,7 @@ void ChannelConv<T>::multiply(const Work& work, Index group, const Panel& panel,
 
 /// Writes a panel's sums to its channels' planes, row by row, the last axis's phases interleaved.
 template <class T>
-void ChannelConv<T>::write(const Work& work, Index group, const Panel& panel, const T* sums) const {
-  const Block& block = work.block;
+void ChannelConv<T>::write(const Block& block, Index group, const Panel& panel, const T* sums) const {
   const AxisReading &ad = r_.axis[0], &ah = r_.axis[1], &aw = r_.axis[2];
   const Index column = block.images * panel.width;  // sums from one position to the next
   const bool merge = aw.period == 1 && ah.period == 1 && block.box[2] == aw.positions;  // whole rows are one run

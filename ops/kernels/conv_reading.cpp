@@ -2,7 +2,6 @@
 #include <duet/ops/kernels/conv_reading.hpp>
 
 #include <algorithm>
-#include <cstring>
 
 namespace duet::kernels {
 namespace {
@@ -164,9 +163,15 @@ Index SourceTile::sample(int a, Index start, Index i) const {
   const AxisReading& axis = reading_.axis[a];
   Index at = 0;
   switch (form_[a]) {
-    case Form::stretch: at = start * axis.step + low_[a] + i; break;
-    case Form::gathered: at = (start + i / axis.taps()) * axis.step + axis.delta[i % axis.taps()]; break;
-    case Form::split: at = start * axis.step + low_[a] + i % split_ * axis.step + i / split_; break;
+    case Form::stretch:
+      at = start * axis.step + low_[a] + i;
+      break;
+    case Form::gathered:
+      at = (start + i / axis.taps()) * axis.step + axis.delta[i % axis.taps()];
+      break;
+    case Form::split:
+      at = start * axis.step + low_[a] + i % split_ * axis.step + i / split_;
+      break;
   }
   return at >= 0 && at < axis.source ? at : -1;
 }
@@ -190,39 +195,74 @@ void SourceTile::fill(T* tile, const T* source, Index source_image, Index images
     while (end > begin && from[2][end - 1] < 0) --end;
   }
   const Index source_row = reading_.axis[2].source, source_depth = source_row * reading_.axis[1].source;
-  const auto copy_row = [&](T* to, const T* row) {
-    if (!whole) {
-      for (Index i = 0; i < length; ++i) to[i] = from[2][i] < 0 ? T(0) : row[from[2][i]];
-      return;
-    }
-    for (Index i = 0; i < begin; ++i) to[i] = T(0);
-    if (end > begin) std::memcpy(to + begin, row + from[2][begin], static_cast<std::size_t>(end - begin) * sizeof(T));
-    for (Index i = end; i < length; ++i) to[i] = T(0);
-  };
-  // A tile that holds whole planes takes each as one run.
-  bool planes = whole && begin == 0 && end == length && length == source_row && stride_[1] == source_row;
-  for (int a = 0; a < 2; ++a)
-    for (std::size_t i = 0; i < from[a].size(); ++i) planes = planes && from[a][i] == from[a][0] + static_cast<Index>(i);
-  planes = planes && from[0][0] >= 0 && from[1][0] >= 0 && from[1].size() * from[0].size() > 1 &&
-           (from[0].size() == 1 || static_cast<Index>(from[1].size()) == reading_.axis[1].source);
-  for (Index c = 0; c < channels; ++c)
-    for (Index n = 0; n < images; ++n) {
-      const T* plane = source + n * source_image + c * reading_.source_plane;
-      if (planes) {
-        std::memcpy(tile + c * channel_stride_ + n * image_stride_, plane + from[0][0] * source_depth + from[1][0] * source_row,
-                    from[0].size() * from[1].size() * static_cast<std::size_t>(source_row) * sizeof(T));
-        continue;
-      }
-      for (std::size_t d = 0; d < from[0].size(); ++d)
-        for (std::size_t h = 0; h < from[1].size(); ++h) {
-          T* to = tile + c * channel_stride_ + n * image_stride_ + static_cast<Index>(d) * stride_[0] +
-                  static_cast<Index>(h) * stride_[1];
-          if (from[0][d] < 0 || from[1][h] < 0)
-            std::fill(to, to + length, T(0));
-          else
-            copy_row(to, plane + from[0][d] * source_depth + from[1][h] * source_row);
+  RowCopy<T> task{};
+  task.from_plane = reading_.source_plane;
+  task.to_plane = channel_stride_;
+  task.to_row = stride_[1];
+  task.planes = channels;
+  // Rows that lie one after the other in the source, or are all padding, as one task for all channels.
+  const Index rows = static_cast<Index>(from[1].size());
+  for (Index first = 0, last; first < rows; first = last) {
+    const bool padding = from[1][first] < 0;
+    for (last = first + 1; last < rows; ++last)
+      if (padding ? from[1][last] >= 0 : from[1][last] != from[1][last - 1] + 1) break;
+    for (Index n = 0; n < images; ++n)
+      for (std::size_t d = 0; d < from[0].size(); ++d) {
+        task.to = tile + n * image_stride_ + static_cast<Index>(d) * stride_[0] + first * stride_[1];
+        task.rows = last - first;
+        if (padding || from[0][d] < 0 || (whole && begin == end)) {
+          task.before = length;
+          task.count = task.after = 0;
+          conv_kernels<T>().copy_rows(task);
+          continue;
         }
-    }
+        const T* row = source + n * source_image + from[0][d] * source_depth + from[1][first] * source_row;
+        if (!whole) {
+          for (Index c = 0; c < channels; ++c)
+            for (Index h = 0; h < task.rows; ++h)
+              for (Index i = 0; i < length; ++i)
+                task.to[c * channel_stride_ + h * stride_[1] + i] =
+                    from[2][i] < 0 ? T(0) : row[c * task.from_plane + h * source_row + from[2][i]];
+          continue;
+        }
+        task.from = row + from[2][begin];
+        task.from_row = source_row;
+        task.before = begin;
+        task.count = end - begin;
+        task.after = length - end;
+        if (task.count == source_row && stride_[1] == source_row) {  // nothing between the rows
+          task.count *= task.rows;
+          task.rows = 1;
+        }
+        conv_kernels<T>().copy_rows(task);
+      }
+  }
+}
+
+Ahead SourceTile::ahead(const void* source, Index source_image, Index images, Index channels, const Box& start,
+                        const Box& box, Index item_size) const {
+  // The first and the last element of a plane that a block reads.
+  Index first = 0, last = 0;
+  for (int a = 0; a < max_conv_rank; ++a) {
+    const AxisReading& axis = reading_.axis[a];
+    const auto [low, high] = std::minmax_element(axis.delta.begin(), axis.delta.end());
+    first = first * axis.source + std::clamp<Index>(start[a] * axis.step + *low, 0, axis.source - 1);
+    last = last * axis.source + std::clamp<Index>((start[a] + box[a] - 1) * axis.step + *high, 0, axis.source - 1);
+  }
+  Ahead a{};
+  a.bytes = (last - first + 1) * item_size;
+  a.stride = reading_.source_plane * item_size;
+  a.runs = channels;
+  if (a.bytes == a.stride) {  // whole planes: the channels of an image are one run
+    a.bytes *= channels;
+    a.stride = source_image * item_size;
+    a.runs = images;
+  } else if (images > 1) {
+    a.runs = 0;
+  }
+  a.at = static_cast<const char*>(source) + first * item_size;
+  a.end = a.at + a.bytes;
+  return a;
 }
 
 template void SourceTile::fill<float>(float*, const float*, Index, Index, Index, const Box&, const Box&) const;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <duet/ops/conv_geometry.hpp>
+#include <duet/ops/kernels/conv_table.hpp>
 
 namespace duet::kernels {
 
@@ -32,8 +33,8 @@ struct AxisReading {
 
 struct ConvReading {
   Index batch, groups;
-  Index source_channels, out_channels;  ///< per group
-  AxisReading axis[max_conv_rank];      ///< always three, the last one contiguous
+  Index source_channels, out_channels;            ///< per group
+  AxisReading axis[max_conv_rank];                ///< always three, the last one contiguous
   Index weight_group, weight_out, weight_source;  ///< strides of the weight, in elements; its taps are contiguous
   Index taps = 1, source_plane = 1, out_plane = 1, positions = 1;
 
@@ -86,6 +87,10 @@ class SourceTile {
   template <class T>
   void fill(T* tile, const T* source, Index source_image, Index images, Index channels, const Box& start,
             const Box& box) const;
+
+  /// What such a fill will read, to be fetched ahead of it; without runs where it is too scattered.
+  Ahead ahead(const void* source, Index source_image, Index images, Index channels, const Box& start, const Box& box,
+              Index item_size) const;
 
  private:
   Index sample(int a, Index start, Index i) const;  // the source index of sample i, or -1

@@ -21,27 +21,48 @@ struct RowRange {
   std::int32_t begin, end;
 };
 
+/// Memory that will be read soon: `runs` runs of `bytes`, `stride` apart, of which [at, end) is the rest of the first.
+struct Ahead {
+  const char *at, *end;
+  std::int64_t bytes, stride, runs;
+  std::int64_t at_once;  ///< lines to ask for each time
+  const Ahead* then;     ///< what comes after that; or null
+  std::int64_t lines() const { return runs * (bytes / 64 + 1); }
+};
+
 template <class T>
 struct PanelProduct {
-  const T* panel;                      ///< [rows][width], 64-byte aligned or at least readable unaligned
+  const T* panel;  ///< [rows][width], 64-byte aligned or at least readable unaligned
   const T* source;
-  const std::int32_t* row_offset;      ///< [rows]
-  const std::int32_t* column_offset;   ///< [columns]
-  T* sums;                             ///< [columns][width], a column every sums_stride elements
+  const std::int32_t* row_offset;     ///< [rows]
+  const std::int32_t* column_offset;  ///< [columns]
+  T* sums;                            ///< [columns][width], a column every sums_stride elements
   std::int64_t sums_stride;
   std::int64_t columns;
   std::int32_t rows;
-  std::int32_t range_unit;             ///< rows that one unit of a RowRange stands for
+  std::int32_t range_unit;  ///< rows that one unit of a RowRange stands for
   /// Rows that matter to the i-th tile of columns: ranges[first_range[i]] up to ranges[first_range[i + 1]]. Null
   /// stands for all rows. What is left out must be zero in `source`, or in `panel`.
   const std::int32_t* first_range;
   const RowRange* ranges;
-  bool accumulate;                     ///< add to sums rather than overwrite
+  bool accumulate;  ///< add to sums rather than overwrite
   /// Where the sums of column i will be written soon, at target + lane * target_stride + i; or null. The lines are
   /// asked for while there is still arithmetic to hide the wait.
   const T* target;
   std::int64_t target_stride;
   int target_lanes;
+  Ahead* ahead;  ///< or null; some of it is asked for with each tile of columns
+};
+
+/// Planes of rows copied between margins: to[plane][row] = `before` zeros, `count` elements of from[plane][row],
+/// `after` zeros.
+template <class T>
+struct RowCopy {
+  const T* from;
+  std::int64_t from_plane, from_row;
+  T* to;
+  std::int64_t to_plane, to_row;
+  std::int64_t planes, rows, before, count, after;
 };
 
 /// to[destination(i)][lane] = from[lane * lane_stride + i * step] for i < count; lanes from `lanes` to `width` are
@@ -61,7 +82,7 @@ struct LanePack {
 /// With one phase, `row` may list where the sums of each i stand, in elements, instead of i * sums_stride.
 template <class T>
 struct LaneUnpack {
-  const T* const* sums;     ///< [phases]
+  const T* const* sums;  ///< [phases]
   std::int64_t phases, sums_stride;
   const std::int32_t* row;  ///< or null
   const T* bias;            ///< or null
@@ -79,13 +100,13 @@ struct RowProduct {
   const std::int32_t* offset;
   const T* weights;  ///< [terms][outputs]
   std::int64_t terms;
-  const T* bias;     ///< or null
+  const T* bias;  ///< or null
   T* to;
   std::int64_t to_output, to_row;
   int outputs;
   std::int64_t rows, count;
-  bool accumulate;   ///< add to `to`; the bias is ignored
-  bool may_overread; ///< a vector's worth behind each row of the source may be read
+  bool accumulate;    ///< add to `to`; the bias is ignored
+  bool may_overread;  ///< a vector's worth behind each row of the source may be read
 };
 
 /// to[term] += sum over rows and i of lanes[row * lanes_row + i] * source[row * source_row + offset[term] + i].
@@ -110,6 +131,7 @@ struct ConvKernels {
   void (*unpack)(const LaneUnpack<T>&);
   void (*rows)(const RowProduct<T>&);
   void (*dots)(const RowDots<T>&);
+  void (*copy_rows)(const RowCopy<T>&);
 };
 
 struct ConvTable {

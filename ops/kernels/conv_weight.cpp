@@ -34,7 +34,8 @@ class ChannelWeight {
         tile_(reading, blocking_.box, blocking_.images, false, sizeof(T)) {
     channel_groups_ = divide_up(r_.source_channels, channels_);
     for (Index i = 0; i < panel_groups_; ++i)
-      panels_per_group_ = std::max(panels_per_group_, slice(static_cast<Index>(panels_.size()), panel_groups_, i).size());
+      panels_per_group_ =
+          std::max(panels_per_group_, slice(static_cast<Index>(panels_.size()), panel_groups_, i).size());
     item_sums_ = panels_per_group_ * panels_.front().width * columns(channels_);
     const Index most = std::max<Index>(1, partial_bytes / (tasks() * item_sums_ * static_cast<Index>(sizeof(T))));
     splits_ = std::min({divide_up(wanted_items, tasks()), blocking_.blocks(), most});
@@ -78,7 +79,8 @@ class ChannelWeight {
   Index tasks() const { return r_.groups * panel_groups_ * channel_groups_; }
   Task task_at(Index i) const {
     const Index c = i % channel_groups_, p = i / channel_groups_ % panel_groups_;
-    return {i / channel_groups_ / panel_groups_, slice(static_cast<Index>(panels_.size()), panel_groups_, p),
+    return {i / channel_groups_ / panel_groups_,
+            slice(static_cast<Index>(panels_.size()), panel_groups_, p),
             {c * channels_, std::min(r_.source_channels, (c + 1) * channels_)}};
   }
   Index columns(Index channels) const { return r_.taps * channels; }
@@ -98,6 +100,9 @@ class ChannelWeight {
   };
 
   void accumulate(Index task, Index split, T* sums) const;
+  void fill(const Task& task, const Block& block, T* tile) const;
+  Ahead source_ahead(const Task& task, const Block& block) const;
+  Ahead out_ahead(const Task& task, const Block& block) const;
   void list_ranges(Work& work, Index phase, Index channels) const;
   void pack_panel(const Block& block, Index channel, const Panel& panel, Index phase, T* packed) const;
   void write(Index task, Index panel, const T* sums) const;
@@ -125,17 +130,26 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
   Work work;
   for (Index t = 0; t < r_.taps; ++t)
     for (Index c = 0; c < channels; ++c)
-      work.column_offset.push_back(static_cast<std::int32_t>(tile_.tap_offset(r_.order[t]) + c * tile_.channel_stride()));
+      work.column_offset.push_back(
+          static_cast<std::int32_t>(tile_.tap_offset(r_.order[t]) + c * tile_.channel_stride()));
   const Slice blocks = slice(blocking_.blocks(), splits_, split);
   // The first block overwrites the sums, except of taps that reach no output.
   if (r_.first[r_.phases()] < r_.taps || channels < channels_ || task.panels.size() < panels_per_group_)
     std::fill_n(sums, item_sums_, T(0));
   for (Index b = blocks.begin; b < blocks.end; ++b) {
     work.block = block_at(r_, blocking_, b);
-    const Index channel = task.group * r_.source_channels + task.channels.begin;
-    const Index image = r_.groups * r_.source_channels * r_.source_plane;
-    tile_.fill(tile, source_ + work.block.image * image + channel * r_.source_plane, image, work.block.images, channels,
-               work.block.start, work.block.box);
+    fill(task, work.block, tile);
+    // The next block's lines, spread over this one's tiles of columns.
+    Ahead ahead{}, then{};
+    if (b + 1 < blocks.end) {
+      const Block next = block_at(r_, blocking_, b + 1);
+      ahead = source_ahead(task, next);
+      then = out_ahead(task, next);
+      ahead.then = &then;
+      const Index tiles = divide_up(columns(channels), k_.tile) * task.panels.size();
+      ahead.at_once = then.at_once = divide_up(ahead.lines() + then.lines(), tiles);
+      if (ahead.runs == 0) ahead = then;
+    }
     work.row_offset = tile_.offsets(work.block.box, work.block.images);
     for (Index f = 0; f < r_.phases(); ++f) {
       if (r_.first[f] == r_.first[f + 1]) continue;
@@ -156,10 +170,53 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
         product.ranges = work.ranges.data();
         product.range_unit = static_cast<std::int32_t>(work.block.images);
         product.accumulate = b > blocks.begin;
+        product.ahead = ahead.runs > 0 ? &ahead : nullptr;
         k_.product[panel.vectors - 1](product);
       }
     }
   }
+}
+
+template <class T>
+void ChannelWeight<T>::fill(const Task& task, const Block& block, T* tile) const {
+  const Index channel = task.group * r_.source_channels + task.channels.begin;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  tile_.fill(tile, source_ + block.image * image + channel * r_.source_plane, image, block.images, task.channels.size(),
+             block.start, block.box);
+}
+
+template <class T>
+Ahead ChannelWeight<T>::source_ahead(const Task& task, const Block& block) const {
+  const Index channel = task.group * r_.source_channels + task.channels.begin;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  return tile_.ahead(source_ + block.image * image + channel * r_.source_plane, image, block.images,
+                     task.channels.size(), block.start, block.box, sizeof(T));
+}
+
+/// The rows of the block in the planes of the task's panels: of one image, or whole planes of several.
+template <class T>
+Ahead ChannelWeight<T>::out_ahead(const Task& task, const Block& block) const {
+  const AxisReading &ad = r_.axis[0], &ah = r_.axis[1], &aw = r_.axis[2];
+  const Panel &front = panels_[task.panels.begin], &back = panels_[task.panels.end - 1];
+  const Index channels = back.begin + back.lanes - front.begin, row = aw.out;
+  const Index first = (block.start[0] * ad.period * ah.out + block.start[1] * ah.period) * row;
+  const Index rows = ((block.box[0] - 1) * ad.period * ah.out + block.box[1] * ah.period) * row;
+  const T* out =
+      out_ + (block.image * r_.groups * r_.out_channels + task.group * r_.out_channels + front.begin) * r_.out_plane;
+  Ahead a{};
+  a.bytes = std::min(rows, r_.out_plane - first) * static_cast<Index>(sizeof(T));
+  a.stride = r_.out_plane * static_cast<Index>(sizeof(T));
+  a.runs = channels;
+  if (a.bytes == a.stride) {
+    a.bytes *= channels;
+    a.stride *= r_.groups * r_.out_channels;
+    a.runs = block.images;
+  } else if (block.images > 1) {
+    a.runs = 0;
+  }
+  a.at = reinterpret_cast<const char*>(out + first);
+  a.end = a.at + a.bytes;
+  return a;
 }
 
 /// For each tile of columns, the positions whose source elements exist. Single columns of a plane are left out only
@@ -202,7 +259,8 @@ void ChannelWeight<T>::list_ranges(Work& work, Index phase, Index channels) cons
       for (Index h = 0; h < block.box[1]; ++h) {
         if (inside.size() == 0 || !exists(1, h, first_tap, last_tap)) continue;
         const Index row = (d * block.box[1] + h) * block.box[2];
-        const auto from = static_cast<std::int32_t>(row + inside.begin), to = static_cast<std::int32_t>(row + inside.end);
+        const auto from = static_cast<std::int32_t>(row + inside.begin),
+                   to = static_cast<std::int32_t>(row + inside.end);
         if (static_cast<std::int32_t>(work.ranges.size()) > begin && work.ranges.back().end == from)
           work.ranges.back().end = to;
         else
@@ -236,7 +294,9 @@ void ChannelWeight<T>::pack_panel(const Block& block, Index channel, const Panel
         const Index ow = block.start[2] * aw.period + fw;
         const Index positions = merge ? block.box[1] * block.box[2] : block.box[2];
         const bool row_exists = od < ad.out && oh < ah.out;
-        task.count = !row_exists ? 0 : merge ? positions : std::clamp<Index>(divide_up(aw.out - ow, aw.period), 0, positions);
+        task.count = !row_exists ? 0
+                     : merge     ? positions
+                                 : std::clamp<Index>(divide_up(aw.out - ow, aw.period), 0, positions);
         task.from = plane + (od * ah.out + oh) * aw.out + ow;
         task.to = packed + ((d * block.box[1] + h) * block.box[2]) * row_elements + n * panel.width;
         if (task.count > 0) k_.pack(task);

@@ -1,6 +1,7 @@
 // The table of ops/kernels/conv_table.hpp for one instruction set.
 #include <duet/ops/kernels/arch/prelude.hpp>
 
+#include <duet/ops/kernels/arch/conv_copy.hpp>
 #include <duet/ops/kernels/arch/conv_lanes.hpp>
 #include <duet/ops/kernels/arch/conv_rows.hpp>
 #include <duet/ops/kernels/arch/conv_tile.hpp>
@@ -22,7 +23,7 @@ std::int64_t multiply_add_peak(std::int64_t count, float* sink) {
 
 template <class T>
 constexpr duet::kernels::ConvKernels<T> kernels_of() {
-  return {lanes<T>, tile_columns, {product<T, 1>, product<T, 2>}, pack<T>, unpack<T>, rows<T>, dots<T>};
+  return {lanes<T>, tile_columns, {product<T, 1>, product<T, 2>}, pack<T>, unpack<T>, rows<T>, dots<T>, copy_rows<T>};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The register tile: a packed panel of one or two vectors by a few columns, all sums in registers.
 #pragma once
 
+#include <duet/ops/kernels/arch/conv_copy.hpp>
 #include <duet/ops/kernels/arch/prelude.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
 
@@ -73,6 +74,7 @@ void product(const PanelProduct<T>& p) {
     if (p.target != nullptr)
       for (int lane = 0; lane < p.target_lanes; ++lane)
         __builtin_prefetch(p.target + column + lane * p.target_stride, 1, 2);
+    if (p.ahead != nullptr) fetch_some(*p.ahead);
     if (p.columns - column >= tile_columns)
       tile<T, vectors, tile_columns>(p, offset, sums, range, last, unit);
     else
