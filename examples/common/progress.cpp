@@ -1,4 +1,4 @@
-// The bar: filled cells, per cent, time left, text, cut to the terminal's width.
+// The bar: filled cells, per cent, time left, text, cut to the terminal's width. The bar keeps ten cells at least.
 #include "common/progress.hpp"
 
 #include <fmt/format.h>
@@ -67,15 +67,15 @@ void Progress::update(double fraction, double seconds_left, const std::string& t
   fraction = std::clamp(fraction, 0.0, 1.0);
   const std::string left = clock_text(seconds_left) + " left";
   if (!terminal_) {
-    fmt::print("{:3.0f} %  {}  {}\n", 100 * fraction, text, left);
+    fmt::print("{:3.0f} %  {}  {}\n", 100 * fraction, left, text);
   } else {
-    const std::string rest = fmt::format(" {:3.0f} %  {}  {}", 100 * fraction, text, left);
+    const std::string rest = fmt::format(" {:3.0f} %  {}  {}", 100 * fraction, left, text);
     const std::size_t width = terminal_width();
-    const std::size_t cells = std::clamp<std::size_t>(width > rest.size() + 1 ? width - rest.size() - 1 : 0, 0, 30);
+    const std::size_t cells = std::clamp<std::size_t>(width > rest.size() + 1 ? width - rest.size() - 1 : 0, 10, 30);
     const char* begin = colour_ ? "\x1b[36m" : "";
     const char* end = colour_ ? "\x1b[0m" : "";
     fmt::print("\r\x1b[K{}{}{}{}", begin, bar(fraction, cells), end,
-               rest.substr(0, width > cells ? width - cells - 1 : 0));
+               rest.substr(0, width > cells + 1 ? width - cells - 1 : 0));
     drawn_ = true;
   }
   std::fflush(stdout);

@@ -183,13 +183,13 @@ void Training::show(double loss) {
   const double left = flags_.minutes > 0 && flags_.steps == 0 && flags_.epochs == 0
                           ? 60 * flags_.minutes - seconds()
                           : seconds() * (1 - done) / std::max(done, 1e-6);
-  std::string text = fmt::format("step {}  loss {:.4f}", step_, loss);
+  std::string text = fmt::format("loss {:.4f}", loss);
   for (auto row = history_.rbegin(); row != history_.rend(); ++row)
     if (!row->val.iou.empty()) {
-      text += fmt::format("  val accuracy {:.4f} IoU {:.4f}", row->val.accuracy, row->val.mean_iou);
+      text += fmt::format("  accuracy {:.3f} IoU {:.3f}", row->val.accuracy, row->val.mean_iou);
       break;
     }
-  text += fmt::format("  {:.0f} images/s", static_cast<double>(flags_.batch) / step_seconds_);
+  text += fmt::format("  {:.0f} images/s  step {}", static_cast<double>(flags_.batch) / step_seconds_, step_);
   progress_.update(done, left, text);
 }
 
