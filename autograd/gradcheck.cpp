@@ -54,7 +54,8 @@ Vectors values_of(const Tensors& outputs) {
 bool same_bits(const Vectors& a, const Vectors& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t j = 0; j < a.size(); ++j)
-    if (a[j].size() != b[j].size() || std::memcmp(a[j].data(), b[j].data(), a[j].size() * sizeof(double)) != 0)
+    if (a[j].size() != b[j].size() ||
+        (!a[j].empty() && std::memcmp(a[j].data(), b[j].data(), a[j].size() * sizeof(double)) != 0))
       return false;
   return true;
 }
