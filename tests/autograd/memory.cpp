@@ -87,6 +87,7 @@ TEST_CASE("ten thousand steps leave memory where step 100 had it") {
   }
   CHECK(memory_stats().live_blocks == blocks);
   CHECK(memory_stats().in_use == in_use);
-  // This process has but a few MB, so that the 1 % is told from a handful of pages that the system rounds up to.
-  CHECK(static_cast<double>(resident_pages()) <= 1.01 * static_cast<double>(pages) + 64);
+  // This process has but a few MB, so that the 1 % is told from a handful of pages that the system rounds up to. A
+  // sanitizer's malloc keeps what was freed for a while: there blocks and bytes must do.
+  if (heap_bytes() > 0) CHECK(static_cast<double>(resident_pages()) <= 1.01 * static_cast<double>(pages) + 64);
 }
