@@ -203,6 +203,7 @@ TEST_CASE("unet variants: a pixel sees as far as reach() says, and no further") 
   for (auto [name, options] : variants()) {
     if (options.norm != UNetNormalization::batch || options.rank == 3) continue;
     CAPTURE(std::string(name));
+    double inside = 0;  // of all depths: in a small net a ReLU may stop the only way through
     for (const std::int64_t depth : {1, 2, 3}) {
       options.depth = depth;
       options.dropout = 0;
@@ -210,7 +211,6 @@ TEST_CASE("unet variants: a pixel sees as far as reach() says, and no further") 
       model.to(f64);
       model.eval();
       const std::int64_t reach = model.reach(), size = 2 * reach + 12;
-      double inside = 0;
       for (const std::int64_t at : {reach + 5, reach + 6, reach + 7, reach + 8}) {
         const Tensor x = randn({1, 2, size, size}, {.dtype = f64, .requires_grad = true}, random);
         Tensor cotangent = Tensor::empty({1, 3, size, size}, {.dtype = f64});
@@ -226,7 +226,7 @@ TEST_CASE("unet variants: a pixel sees as far as reach() says, and no further") 
         }
         CHECK(outside == 0);
       }
-      CHECK(inside > 0);
     }
+    CHECK(inside > 0);
   }
 }
