@@ -68,10 +68,16 @@
 #include <duet/nn/data/synthetic_shapes.hpp>
 #include <duet/nn/data/tiff.hpp>
 #include <duet/nn/data/transforms.hpp>
+#include <duet/nn/dropout.hpp>
 #include <duet/nn/ema.hpp>
+#include <duet/nn/embedding.hpp>
+#include <duet/nn/flatten.hpp>
 #include <duet/nn/gradcheck.hpp>
+#include <duet/nn/gradient_penalty.hpp>
 #include <duet/nn/init.hpp>
+#include <duet/nn/layer_norm.hpp>
 #include <duet/nn/linear.hpp>
+#include <duet/nn/loss.hpp>
 #include <duet/nn/metrics/boundary.hpp>
 #include <duet/nn/metrics/confusion.hpp>
 #include <duet/nn/metrics/precision_recall.hpp>
@@ -83,5 +89,7 @@
 #include <duet/nn/optim/optimizer.hpp>
 #include <duet/nn/optim/optimizers.hpp>
 #include <duet/nn/optim/schedules.hpp>
+#include <duet/nn/pad.hpp>
 #include <duet/nn/pool.hpp>
+#include <duet/nn/resample.hpp>
 #include <duet/nn/tiled.hpp>

@@ -151,6 +151,21 @@ std::vector<Sample> index_samples(const std::vector<IndexCase>& cases, bool plac
   return samples;
 }
 
+/// The vjp of an op that picks: its adjoint places the cotangent into zeros.
+Callable<Tensors(const Vjp&)> placed_back(Tensor (*place)(const Tensor&, std::int64_t, const Tensor&, const Tensor&)) {
+  return [place](const Vjp& v) -> Tensors {
+    return {place(zeros(v.shape(0), {.dtype = v.spec(0).dtype}), v.opt<DimOptions>().dim, v.input(1), v.cotangent()), {}};
+  };
+}
+
+/// The vjp of an op that adds src to x: the cotangent itself, and what its adjoint picks of it.
+Callable<Tensors(const Vjp&)> picked_back(Tensor (*pick)(const Tensor&, std::int64_t, const Tensor&)) {
+  return [pick](const Vjp& v) -> Tensors {
+    return {v.needs(0) ? v.cotangent() : Tensor(), {},
+            v.needs(2) ? pick(v.cotangent(), v.opt<DimOptions>().dim, v.input(1)) : Tensor()};
+  };
+}
+
 }  // namespace
 
 const OpPtr& index_select_op() {
@@ -172,9 +187,7 @@ const OpPtr& index_select_op() {
         select_slices(c.name(), c[0], normalize_dim(c.name(), c.opt<DimOptions>().dim, c[0].rank()), c[1], out);
         return {out};
       },
-      .vjp = [](const Vjp& v) -> Tensors {
-        return {index_add(zeros(v.shape(0), {.dtype = v.spec(0).dtype}), v.opt<DimOptions>().dim, v.input(1), v.cotangent()), {}};
-      },
+      .vjp = placed_back(index_add),
       .saves = {save_input(1)},
       .linear = {0},
       .dual = "index_add",
@@ -205,10 +218,7 @@ const OpPtr& index_add_op() {
         add_slices(c.name(), c[2], normalize_dim(c.name(), c.opt<DimOptions>().dim, c[0].rank()), c[1], out);
         return {out};
       },
-      .vjp = [](const Vjp& v) -> Tensors {
-        return {v.needs(0) ? v.cotangent() : Tensor(), {},
-                v.needs(2) ? index_select(v.cotangent(), v.opt<DimOptions>().dim, v.input(1)) : Tensor()};
-      },
+      .vjp = picked_back(index_select),
       .saves = {save_input(1, {2})},
       .linear = {0, 2},
       .samples = [] { return index_samples(slice_cases(), true, true); },
@@ -240,9 +250,7 @@ const OpPtr& gather_op() {
         });
         return {out};
       },
-      .vjp = [](const Vjp& v) -> Tensors {
-        return {scatter_add(zeros(v.shape(0), {.dtype = v.spec(0).dtype}), v.opt<DimOptions>().dim, v.input(1), v.cotangent()), {}};
-      },
+      .vjp = placed_back(scatter_add),
       .saves = {save_input(1)},
       .linear = {0},
       .dual = "scatter_add",
@@ -280,10 +288,7 @@ const OpPtr& scatter_add_op() {
         });
         return {out};
       },
-      .vjp = [](const Vjp& v) -> Tensors {
-        return {v.needs(0) ? v.cotangent() : Tensor(), {},
-                v.needs(2) ? gather(v.cotangent(), v.opt<DimOptions>().dim, v.input(1)) : Tensor()};
-      },
+      .vjp = picked_back(gather),
       .saves = {save_input(1, {2})},
       .linear = {0, 2},
       .onnx = "ScatterElements",

@@ -1,5 +1,5 @@
-// Losses that are written in other ops, and get their derivatives of every order from them: focal loss, the losses
-// of generator and discriminator, total variation. (The gradient penalty needs a backward pass and is not an op.)
+// Losses that are written in other ops, and get their derivatives of every order from them: focal loss, the losses of
+// generator and discriminator, total variation. (The gradient penalty needs a backward pass: nn/gradient_penalty.hpp.)
 #pragma once
 
 #include <duet/ops/loss.hpp>
@@ -10,6 +10,11 @@ struct FocalOptions {
   double alpha = 0.25;  ///< weight of positives, 1 − alpha that of negatives; negative: no weights
   double gamma = 2;     ///< not negative (ValueError); 0 gives the cross entropy
   Reduction reduction = Reduction::mean;
+  void fields(FieldVisitor& visitor) {
+    visitor.field("alpha", alpha);
+    visitor.field("gamma", gamma);
+    visit_reduction(visitor, reduction);
+  }
 };
 /// (1 − q)^gamma · cross entropy, q the probability given to the truth: hard examples count more (Lin et al. 2017,
 /// arXiv:1708.02002). Logits and targets in [0, 1] of one shape (ShapeError).

@@ -48,7 +48,7 @@ struct AvgPoolOptions {
 /// The number of outputs of an adaptive pool along N dimensions.
 template <int N>
 struct AdaptivePoolOptions {
-  Extent<N> output_size = 1;
+  Extent<N> output_size = 1;  ///< -1: the input's size
   void fields(FieldVisitor& visitor) { visitor.field("output_size", output_size); }
 };
 
@@ -116,7 +116,7 @@ inline Tensor avg_pool2d(const Tensor& x, std::int64_t kernel_size) { return avg
 inline Tensor avg_pool3d(const Tensor& x, std::int64_t kernel_size) { return avg_pool3d(x, {.kernel_size = kernel_size}); }
 
 /// The mean, or the maximum, of as many windows as asked for: output o of n covers inputs floor(o·size / n) up to
-/// ceil((o + 1)·size / n). ShapeError for another rank or an output size below 1.
+/// ceil((o + 1)·size / n); -1 asks for the input's size. ShapeError for another rank or an output size below 1.
 Tensor adaptive_avg_pool1d(const Tensor& x, Extent<1> output_size);
 Tensor adaptive_avg_pool2d(const Tensor& x, Pair output_size);
 Tensor adaptive_avg_pool3d(const Tensor& x, Triple output_size);

@@ -24,12 +24,10 @@ ResampleGeometry average_geometry(const char* op, const Shape& x, const AvgPoolO
 
 template <int N>
 ResampleGeometry average_geometry(const char* op, const Shape& x, const AdaptivePoolOptions<N>& o) {
-  if (x.rank() != N + 1 && x.rank() != N + 2)
-    fail<ShapeError>(op, "x needs {} dimensions, or {} unbatched, got {}", N + 2, N + 1, x);
   ResampleGeometry geometry;
   geometry.method = ResampleMethod::adaptive;
-  for (int i = 0; i < N; ++i) geometry.large.push_back(x[x.rank() - N + i]);
-  geometry.small = to_shape(o.output_size);
+  geometry.small = adaptive_sizes(op, x, to_shape(o.output_size));
+  geometry.large = trailing(x, N);
   validate(op, geometry);
   return geometry;
 }
@@ -89,25 +87,7 @@ std::vector<AverageCase<AvgPoolOptions<3>>> average_cases(const AvgPoolOptions<3
 template <int N>
 std::vector<AverageCase<AdaptivePoolOptions<N>>> average_cases(const AdaptivePoolOptions<N>&) {
   std::vector<AverageCase<AdaptivePoolOptions<N>>> cases;
-  const auto add = [&](const char* name, Shape leading, Shape sizes, Shape outputs) {
-    // The last N of three sizes.
-    for (int i = 3 - N; i < 3; ++i) leading.push_back(sizes[i]);
-    AdaptivePoolOptions<N> options;
-    for (int i = 0; i < N; ++i) options.output_size[i] = outputs[3 - N + i];
-    cases.push_back({name, leading, options});
-  };
-  add("one", {2, 3}, {2, 3, 4}, {1, 1, 1});
-  add("exact", {1, 2}, {2, 4, 6}, {1, 2, 3});
-  add("uneven", {1, 2}, {3, 5, 7}, {2, 3, 4});
-  add("same", {1, 2}, {2, 3, 4}, {2, 3, 4});
-  add("more", {1, 2}, {2, 2, 3}, {3, 4, 5});
-  add("unbatched", {3}, {2, 3, 5}, {1, 2, 2});
-  add("channels", {1, 17}, {1, 2, 3}, {1, 1, 2});
-  add("width", {1, 1}, {1, 2, 33}, {1, 1, 16});
-  add("overlapping", {1, 2}, {3, 4, 5}, {2, 3, 3});
-  add("from_one", {2, 2}, {1, 1, 1}, {2, 2, 2});
-  add("mixed", {1, 2}, {4, 2, 5}, {1, 3, 2});
-  add("wide", {1, 1}, {2, 2, 40}, {2, 1, 7});
+  for (const AdaptivePoolCase& one : adaptive_pool_cases(N)) cases.push_back({one.name, one.x, {to_extent<N>(one.output_size)}});
   return cases;
 }
 

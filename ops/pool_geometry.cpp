@@ -31,8 +31,7 @@ bool has_empty_window(std::int64_t size, std::int64_t count, std::int64_t kernel
 
 PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& windows) {
   const int rank = windows.kernel.rank();
-  if (x.rank() != rank + 1 && x.rank() != rank + 2)
-    fail<ShapeError>(op, "x needs {} dimensions, or {} unbatched, got {}", rank + 2, rank + 1, x);
+  require_planes(op, x, rank);
   require_range(op, "kernel_size", windows.kernel, 1);
   require_range(op, "padding", windows.padding, 0);
   require_range(op, "dilation", windows.dilation, 1);
@@ -69,6 +68,52 @@ PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& wi
 Shape with_trailing(Shape x, const Shape& sizes) {
   for (int i = 0; i < sizes.rank(); ++i) x[x.rank() - sizes.rank() + i] = sizes[i];
   return x;
+}
+
+Shape trailing(const Shape& x, int rank) {
+  Shape sizes;
+  for (int i = x.rank() - rank; i < x.rank(); ++i) sizes.push_back(x[i]);
+  return sizes;
+}
+
+void require_planes(const char* op, const Shape& x, int rank) {
+  if (x.rank() != rank + 1 && x.rank() != rank + 2)
+    fail<ShapeError>(op, "x needs {} dimensions, or {} unbatched, got {}", rank + 2, rank + 1, x);
+}
+
+Shape adaptive_sizes(const char* op, const Shape& x, const Shape& output_size) {
+  require_planes(op, x, output_size.rank());
+  const Shape large = trailing(x, output_size.rank());
+  Shape small = output_size;
+  for (int i = 0; i < small.rank(); ++i) {
+    if (small[i] == -1) small[i] = large[i];
+    if (small[i] < 1 || large[i] < 1)
+      fail<ShapeError>(op, "output_size {} and the sizes of x {} must be at least 1 (or -1, for the size of x)",
+                       output_size, x);
+  }
+  return small;
+}
+
+std::vector<AdaptivePoolCase> adaptive_pool_cases(int rank) {
+  std::vector<AdaptivePoolCase> cases;
+  // Written for three dimensions, of which the last ones are taken.
+  const auto add = [&](const char* name, Shape leading, const Shape& sizes, const Shape& outputs) {
+    for (const std::int64_t size : trailing(sizes, rank)) leading.push_back(size);
+    cases.push_back({name, leading, trailing(outputs, rank)});
+  };
+  add("one", {2, 3}, {2, 3, 4}, {1, 1, 1});
+  add("exact", {1, 2}, {2, 4, 6}, {1, 2, 3});
+  add("uneven", {1, 2}, {3, 5, 7}, {2, 3, 4});
+  add("same", {1, 2}, {2, 3, 4}, {2, 3, -1});
+  add("more", {1, 2}, {2, 2, 3}, {3, 4, 5});
+  add("unbatched", {3}, {2, 3, 5}, {1, 2, 2});
+  add("channels", {1, 17}, {1, 2, 3}, {1, 1, 2});
+  add("width", {1, 1}, {1, 2, 33}, {1, 1, 16});
+  add("overlapping", {1, 2}, {3, 4, 5}, {2, 3, 3});
+  add("from_one", {2, 2}, {1, 1, 1}, {2, 2, 2});
+  add("mixed", {1, 2}, {4, 2, 5}, {1, 3, 2});
+  add("wide", {1, 1}, {2, 2, 40}, {2, 1, 7});
+  return cases;
 }
 
 void require_trailing(const ShapeCall& call, int i, const Shape& sizes) {

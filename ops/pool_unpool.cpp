@@ -18,18 +18,6 @@ Tensor by_planes(const Tensor& x, int rank) {
   return reshape(x, {planes, size});
 }
 
-/// The last `rank` sizes.
-Shape trailing(const Shape& x, int rank) {
-  Shape sizes;
-  for (int i = x.rank() - rank; i < x.rank(); ++i) sizes.push_back(x[i]);
-  return sizes;
-}
-
-void require_planes(const char* op, const Shape& x, int rank) {
-  if (x.rank() != rank + 1 && x.rank() != rank + 2)
-    fail<ShapeError>(op, "x needs {} dimensions, or {} unbatched, got {}", rank + 2, rank + 1, x);
-}
-
 /// Three sizes, those in front 1.
 void lift(const Shape& sizes, std::int64_t (&to)[3]) {
   std::fill_n(to, 3, 1);
@@ -65,11 +53,7 @@ OpPtr define_adaptive_max() {
       .options = &options_type<AdaptivePoolOptions<N>>(),
       .shape_rule = [](const ShapeCall& c) -> Specs {
         require_floating(c);
-        require_planes(c.name(), c[0].shape, N);
-        const Shape sizes = to_shape(c.opt<AdaptivePoolOptions<N>>().output_size), large = trailing(c[0].shape, N);
-        for (int i = 0; i < N; ++i)
-          if (sizes[i] < 1 || large[i] < 1)
-            fail<ShapeError>(c.name(), "output_size {} and the sizes of x {} must be at least 1", sizes, c[0].shape);
+        const Shape sizes = adaptive_sizes(c.name(), c[0].shape, to_shape(c.opt<AdaptivePoolOptions<N>>().output_size));
         const Shape shape = with_trailing(c[0].shape, sizes);
         return {{shape, c[0].dtype}, {shape, i64}};
       },
@@ -98,24 +82,9 @@ OpPtr define_adaptive_max() {
       .saves = {save_output(1)},
       .samples = []() -> std::vector<Sample> {
         std::vector<Sample> samples;
-        const auto add = [&](const char* name, Shape leading, Shape sizes, Shape outputs) {
-          AdaptivePoolOptions<N> options;
-          for (int i = 3 - N; i < 3; ++i) leading.push_back(sizes[i]);
-          for (int i = 0; i < N; ++i) options.output_size[i] = outputs[3 - N + i];
-          samples.push_back({name, {sample_distinct(leading, samples.size())}, options});
-        };
-        add("one", {2, 3}, {2, 3, 4}, {1, 1, 1});
-        add("exact", {1, 2}, {2, 4, 6}, {1, 2, 3});
-        add("uneven", {1, 2}, {3, 5, 7}, {2, 3, 4});
-        add("same", {1, 2}, {2, 3, 4}, {2, 3, 4});
-        add("more", {1, 2}, {2, 2, 3}, {3, 4, 5});
-        add("unbatched", {3}, {2, 3, 5}, {1, 2, 2});
-        add("channels", {1, 17}, {1, 2, 3}, {1, 1, 2});
-        add("width", {1, 1}, {1, 2, 33}, {1, 1, 16});
-        add("overlapping", {1, 2}, {3, 4, 5}, {2, 3, 3});
-        add("from_one", {2, 2}, {1, 1, 1}, {2, 2, 2});
-        add("mixed", {1, 2}, {4, 2, 5}, {1, 3, 2});
-        add("wide", {1, 1}, {2, 2, 40}, {2, 1, 7});
+        for (const AdaptivePoolCase& one : adaptive_pool_cases(N))
+          samples.push_back({one.name, {sample_distinct(one.x, samples.size())},
+                             AdaptivePoolOptions<N>{to_extent<N>(one.output_size)}});
         return samples;
       },
   });
