@@ -5,8 +5,8 @@
 
 namespace duet::nn {
 
-/// In training, each element zero with probability p and the others divided by 1 − p (Srivastava et al. 2014). ValueError
-/// for a p outside [0, 1].
+/// In training, each element zero with probability p and the others divided by 1 − p (Srivastava et al. 2014).
+/// ValueError for a p outside [0, 1].
 struct Dropout : Module {
   explicit Dropout(double share = 0.5) : Dropout(nullptr, "", share) {}
   Dropout(Module* parent, std::string name, double share = 0.5);

@@ -25,9 +25,7 @@ Embedding::Embedding(Module* parent, std::string name, std::int64_t num_embeddin
   weight = table;
 }
 
-Tensor Embedding::forward(const Tensor& indices) {
-  return embedding(indices, weight, options);
-}
+Tensor Embedding::forward(const Tensor& indices) { return embedding(indices, weight, options); }
 
 std::string Embedding::describe() const {
   return fmt::format("{}, {}{}", weight.size(0), weight.size(1),

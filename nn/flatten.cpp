@@ -14,8 +14,10 @@ Tensor Unflatten::forward(const Tensor& x) {
   if (x.rank() == 0) fail<ShapeError>("Unflatten", "x is a scalar, which has no dimension to split");
   std::int64_t known = 1, unknown = 0;
   for (const std::int64_t size : unflattened_size) {
-    if (size == -1) ++unknown;
-    else known = checked_mul("Unflatten", known, size);
+    if (size == -1)
+      ++unknown;
+    else
+      known = checked_mul("Unflatten", known, size);
   }
   const std::int64_t size = x.shape()[axis];
   if (unflattened_size.empty() || unknown > 1 || (unknown == 1 ? known < 1 || size % known != 0 : known != size))
@@ -30,8 +32,6 @@ Tensor Unflatten::forward(const Tensor& x) {
   }
   return reshape(x, shape);
 }
-std::string Unflatten::describe() const {
-  return fmt::format("dim={}, unflattened_size={}", dim, unflattened_size);
-}
+std::string Unflatten::describe() const { return fmt::format("dim={}, unflattened_size={}", dim, unflattened_size); }
 
 }  // namespace duet::nn

@@ -13,9 +13,9 @@ struct LayerNormOptions {
   bool bias = true;                ///< and beside it a bias
 };
 
-/// Normalises the trailing dimensions `normalized_shape` of x together (Ba et al. 2016). weight and bias have that shape
-/// and begin as ones and zeros. ValueError for a size below 1 or no size at all; ShapeError in forward if x does not end
-/// in normalized_shape.
+/// Normalises the trailing dimensions `normalized_shape` of x together (Ba et al. 2016). weight and bias have that
+/// shape and begin as ones and zeros. ValueError for a size below 1 or no size at all; ShapeError in forward if x does
+/// not end in normalized_shape.
 class LayerNorm : public Module {
  public:
   using Options = LayerNormOptions;

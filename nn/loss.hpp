@@ -62,7 +62,8 @@ struct FocalLoss : LossOf<FocalOptions, focal_loss> {
 template <class O, Tensor (*function)(const Tensor&, const Tensor&, const O&, const Tensor&)>
 class WeightedLossOf : public Loss {
  public:
-  explicit WeightedLossOf(const O& given = {}, const Tensor& weights = {}) : WeightedLossOf(nullptr, "", given, weights) {}
+  explicit WeightedLossOf(const O& given = {}, const Tensor& weights = {})
+      : WeightedLossOf(nullptr, "", given, weights) {}
   WeightedLossOf(Module* parent, std::string name, const O& given = {}, const Tensor& weights = {})
       : Loss(parent, std::move(name)), options(given), weight(this, "weight", weights) {}
   std::string describe() const override { return to_string(AnyOptions(options)); }

@@ -9,8 +9,8 @@
 namespace duet::nn {
 
 /// Pads the last N dimensions of x (N, C, S…) or (C, S…). `amounts` are before and after the last dimension, then the
-/// one before it, …; negative ones crop. ValueError unless there are 2 N of them (or one, for all); ShapeError in forward
-/// for another rank.
+/// one before it, …; negative ones crop. ValueError unless there are 2 N of them (or one, for all); ShapeError in
+/// forward for another rank.
 template <int N, PadMode mode>
 class Pad : public Module {
  public:

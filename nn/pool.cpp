@@ -67,9 +67,12 @@ Tensor MaxUnpool<N>::operator()(const Tensor& x, const Tensor& indices, const st
 
 template <int N>
 AvgPool<N>::AvgPool(Module* parent, std::string name, Extent<N> kernel_size, const Options& given)
-    : Module(parent, std::move(name)),
-      options{kernel_size,     given.stride, given.padding, given.ceil_mode, given.count_include_pad,
-              given.divisor_override} {
+    : Module(parent, std::move(name)), options{kernel_size,
+                                               given.stride,
+                                               given.padding,
+                                               given.ceil_mode,
+                                               given.count_include_pad,
+                                               given.divisor_override} {
   require_kernel("AvgPool", kernel_size);
 }
 

@@ -100,12 +100,12 @@ class AdaptiveMaxPool : public Module {
   AdaptivePoolOptions<N> options;
 };
 
-#define DUET_POOL_LAYER(Layer)      \
-  extern template class Layer<1>;   \
-  extern template class Layer<2>;   \
-  extern template class Layer<3>;   \
-  using Layer##1d = Layer<1>;       \
-  using Layer##2d = Layer<2>;       \
+#define DUET_POOL_LAYER(Layer)    \
+  extern template class Layer<1>; \
+  extern template class Layer<2>; \
+  extern template class Layer<3>; \
+  using Layer##1d = Layer<1>;     \
+  using Layer##2d = Layer<2>;     \
   using Layer##3d = Layer<3>;
 DUET_POOL_LAYER(MaxPool)
 DUET_POOL_LAYER(MaxUnpool)

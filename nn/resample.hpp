@@ -38,7 +38,8 @@ struct PixelUnshuffle : Module {
 /// (N, C, H, W) to (N, C·kH·kW, L), one column a window.
 struct Unfold : Module {
   explicit Unfold(const UnfoldOptions& given) : options(given) {}
-  Unfold(Module* parent, std::string name, const UnfoldOptions& given) : Module(parent, std::move(name)), options(given) {}
+  Unfold(Module* parent, std::string name, const UnfoldOptions& given)
+      : Module(parent, std::move(name)), options(given) {}
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   UnfoldOptions options;

@@ -194,7 +194,11 @@ DUET_DEFINE_OP(hardtanh, unary_op({.name = "hardtanh", .doc = "Elements brought 
     .kernel_of = [](const AnyOptions& o) {
       return Kernel{Map::clamp, {o.get<HardtanhOptions>().min_val, o.get<HardtanhOptions>().max_val}};
     },
-    .sampled_options = {HardtanhOptions{0, 9}, HardtanhOptions{-9, 0}, HardtanhOptions{-9, 9}}}))
+    .sampled_options = {HardtanhOptions{0, 9}, HardtanhOptions{-9, 0}, HardtanhOptions{-9, 9}},
+    .check = [](const char* name, const AnyOptions& options) {
+      const HardtanhOptions& o = options.get<HardtanhOptions>();
+      if (o.min_val > o.max_val) fail<ValueError>(name, "min_val {} is greater than max_val {}", o.min_val, o.max_val);
+    }}))
 
 DUET_DEFINE_OP(hardsigmoid, unary_op({.name = "hardsigmoid", .doc = "A piecewise linear sigmoid.",
     .formula = "min(1, max(0, x / 6 + 1/2))", .kernel = {Map::hardsigmoid},
@@ -228,11 +232,7 @@ Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options) { return app
 Tensor elu(const Tensor& x, const EluOptions& options) { return apply1(elu_op(), {x}, options); }
 Tensor gelu(const Tensor& x, const GeluOptions& options) { return apply1(gelu_op(), {x}, options); }
 Tensor softplus(const Tensor& x, const SoftplusOptions& options) { return apply1(softplus_op(), {x}, options); }
-Tensor hardtanh(const Tensor& x, const HardtanhOptions& options) {
-  if (options.min_val > options.max_val)
-    fail<ValueError>("hardtanh", "min_val {} is greater than max_val {}", options.min_val, options.max_val);
-  return apply1(hardtanh_op(), {x}, options);
-}
+Tensor hardtanh(const Tensor& x, const HardtanhOptions& options) { return apply1(hardtanh_op(), {x}, options); }
 
 Tensor relu_backward(const Tensor& g, const Tensor& y) { return apply1(relu_backward_op(), {g, y}); }
 Tensor sigmoid_backward(const Tensor& g, const Tensor& y) { return apply1(sigmoid_backward_op(), {g, y}); }

@@ -86,7 +86,8 @@ struct ReachableSize {
 };
 /// Every output size that a transposed convolution reaches from `size` along one axis, smallest first, with the
 /// output_padding that each needs: (size-1)·stride − 2·padding + dilation·(kernel−1) + 1 and the
-/// max(stride, dilation) − 1 sizes above it. Sizes below 1 are left out.
+/// max(stride, dilation) − 1 sizes above it. Sizes below 1 are left out. ValueError for arguments out of range, or where
+/// there would be more than 2^20.
 std::vector<ReachableSize> reachable_output_sizes(std::int64_t size, std::int64_t kernel, std::int64_t stride = 1,
                                                   std::int64_t padding = 0, std::int64_t dilation = 1);
 

@@ -94,19 +94,32 @@ ConvGeometry conv_transpose_geometry(const char* op, const Shape& x, const Shape
   return g;
 }
 
-std::vector<ReachableSize> reachable_output_sizes(std::int64_t size, std::int64_t kernel, std::int64_t stride,
-                                                  std::int64_t padding, std::int64_t dilation) {
-  const char* op = "reachable_output_sizes";
+namespace {
+
+/// The smallest output size of a transposed convolution along one axis; max(stride, dilation) - 1 more can be reached.
+std::int64_t first_output_size(const char* op, std::int64_t size, std::int64_t kernel, std::int64_t stride,
+                               std::int64_t padding, std::int64_t dilation) {
   check_positive(op, "size", size);
   check_positive(op, "kernel", kernel);
   check_positive(op, "stride", stride);
   check_positive(op, "dilation", dilation);
   if (padding < 0) fail<ValueError>(op, "padding must not be negative, got {}", padding);
   const std::int64_t span = checked_add(op, checked_mul(op, size - 1, stride), checked_mul(op, dilation, kernel - 1));
-  const std::int64_t first = checked_add(op, checked_add(op, span, 1), -checked_mul(op, 2, padding));
+  return checked_add(op, checked_add(op, span, 1), -checked_mul(op, 2, padding));
+}
+
+}  // namespace
+
+std::vector<ReachableSize> reachable_output_sizes(std::int64_t size, std::int64_t kernel, std::int64_t stride,
+                                                  std::int64_t padding, std::int64_t dilation) {
+  const char* op = "reachable_output_sizes";
+  const std::int64_t first = first_output_size(op, size, kernel, stride, padding, dilation);
+  constexpr std::int64_t most = 1 << 20;
+  if (std::max(stride, dilation) > most)
+    fail<ValueError>(op, "stride {} or dilation {} leaves more than 2^20 sizes to list", stride, dilation);
   std::vector<ReachableSize> sizes;
   for (std::int64_t extra = 0; extra < std::max(stride, dilation); ++extra)
-    if (first + extra >= 1) sizes.push_back({first + extra, extra});
+    if (checked_add(op, first, extra) >= 1) sizes.push_back({first + extra, extra});
   return sizes;
 }
 
@@ -116,13 +129,13 @@ Extent<N> output_padding_for(const Extent<N>& input, const Extent<N>& output_siz
   const char* op = N == 1 ? "conv_transpose1d" : N == 2 ? "conv_transpose2d" : "conv_transpose3d";
   Extent<N> extra = 0;
   for (int i = 0; i < N; ++i) {
-    const auto sizes = reachable_output_sizes(input[i], kernel[i], o.stride[i], o.padding[i], o.dilation[i]);
-    const auto found = std::find_if(sizes.begin(), sizes.end(), [&](const ReachableSize& r) { return r.size == output_size[i]; });
-    if (found == sizes.end())
+    const std::int64_t first = first_output_size(op, input[i], kernel[i], o.stride[i], o.padding[i], o.dilation[i]);
+    const std::int64_t last = checked_add(op, first, std::max(o.stride[i], o.dilation[i]) - 1);
+    if (output_size[i] < 1 || output_size[i] < first || output_size[i] > last)
       fail<ShapeError>(op, "output_size {} of axis {} cannot be reached from {}: kernel {}, stride {}, padding {} and dilation {} reach {}",
                        output_size[i], i, input[i], kernel[i], o.stride[i], o.padding[i], o.dilation[i],
-                       sizes.empty() ? std::string("nothing") : fmt::format("[{}, {}]", sizes.front().size, sizes.back().size));
-    extra[i] = found->output_padding;
+                       last < 1 ? std::string("nothing") : fmt::format("[{}, {}]", std::max<std::int64_t>(first, 1), last));
+    extra[i] = output_size[i] - first;
   }
   return extra;
 }

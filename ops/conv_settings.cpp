@@ -132,6 +132,8 @@ const std::vector<ConvSetting>& chosen_conv_settings() {
       {"vector_edge",   1, 1, 1, 1, {1, 33}, {1, 3}, {1, 1}, {0, 1}, {0, 0}, {1, 1}, false},
       {"channel_edge",  1, 17, 1, 1, {2, 2}, {1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, true},
       {"no_batch",      0, 2, 2, 1, {3, 3}, {2, 2}, {2, 2}, {0, 0}, {0, 0}, {1, 1}, true},
+      {"wide_kernel",   1, 2, 1, 2, {2, 2}, {5, 5}, {1, 1}, {2, 2}, {0, 0}, {1, 1}, true},
+      {"gaps",          2, 1, 2, 1, {2, 3}, {2, 2}, {4, 3}, {0, 0}, {3, 1}, {2, 1}, false},
   };
   // clang-format on
   return settings;

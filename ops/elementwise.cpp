@@ -327,7 +327,11 @@ DUET_DEFINE_OP(clamp, unary_op({.name = "clamp", .doc = "Elements brought into a
     },
     .saves = {save_input(0)}, .domain = off_zero_domain, .onnx = "Clip", .options = &options_type<ClampOptions>(),
     .kernel_of = clamp_kernel,
-    .sampled_options = {ClampOptions{.min = 0.0}, ClampOptions{.max = 0.0}, ClampOptions{.min = 0.0, .max = 9.0}}}))
+    .sampled_options = {ClampOptions{.min = 0.0}, ClampOptions{.max = 0.0}, ClampOptions{.min = 0.0, .max = 9.0}},
+    .check = [](const char* name, const AnyOptions& options) {
+      const ClampOptions& o = options.get<ClampOptions>();
+      if (!o.min && !o.max) fail<ValueError>(name, "needs min or max or both");
+    }}))
 
 namespace {
 Kernel range_kernel(const AnyOptions& options, Map map) {
@@ -386,10 +390,7 @@ Tensor log(const Tensor& x) { return apply1(log_op(), {x}); }
 Tensor log1p(const Tensor& x) { return apply1(log1p_op(), {x}); }
 Tensor sin(const Tensor& x) { return apply1(sin_op(), {x}); }
 Tensor cos(const Tensor& x) { return apply1(cos_op(), {x}); }
-Tensor clamp(const Tensor& x, const ClampOptions& options) {
-  if (!options.min && !options.max) fail<ValueError>("clamp", "needs min or max or both");
-  return apply1(clamp_op(), {x}, options);
-}
+Tensor clamp(const Tensor& x, const ClampOptions& options) { return apply1(clamp_op(), {x}, options); }
 Tensor inside(const Tensor& g, const Tensor& y, const RangeOptions& options) {
   return apply1(inside_op(), {g, y}, options);
 }

@@ -110,19 +110,23 @@ Tensor normal_domain(const Shape& shape, std::uint64_t seed) { return sample_nor
 Tensor positive_domain(const Shape& shape, std::uint64_t seed) { return sample_uniform(shape, 0.3, 2.3, seed); }
 Tensor off_zero_domain(const Shape& shape, std::uint64_t seed) { return sample_off_kink(shape, 0, 0.1, seed); }
 
-std::vector<Sample> unary_samples(Domain domain, std::vector<AnyOptions> options) {
-  const Shape shapes[] = {{2, 17, 2}, {33}, {}, {3, 1, 5}};
+std::vector<Sample> unary_samples(Domain domain, std::vector<AnyOptions> options, std::size_t least) {
+  const Shape shapes[] = {{2, 17, 2}, {33},   {},     {3, 1, 5}, {1},  {4, 9},
+                          {0, 3},     {2, 2}, {7, 3}, {1, 65},   {16}, {2, 1, 2, 3}};
+  const std::size_t each = std::clamp<std::size_t>((least + options.size() - 1) / options.size(), 4, std::size(shapes));
   std::vector<Sample> samples;
   std::uint64_t seed = 1;
   for (const AnyOptions& one : options)
-    for (const Shape& shape : shapes)
+    for (const Shape& shape : std::span(shapes).first(each))
       samples.push_back({fmt::format("{} {}", shape, to_string(one)), {domain(shape, seed++)}, one});
   return samples;
 }
 
 std::vector<Sample> binary_samples(Domain first, Domain second, std::vector<AnyOptions> options) {
-  const std::pair<Shape, Shape> shapes[] = {{{3, 17}, {3, 17}}, {{2, 3, 9}, {9}},  {{4, 1}, {2, 4, 5}},
-                                            {{}, {5}},          {{33}, {}},        {{2, 1, 3, 1}, {3, 1, 4}}};
+  const std::pair<Shape, Shape> shapes[] = {{{3, 17}, {3, 17}}, {{2, 3, 9}, {9}}, {{4, 1}, {2, 4, 5}},
+                                            {{}, {5}},          {{33}, {}},       {{2, 1, 3, 1}, {3, 1, 4}},
+                                            {{}, {}},           {{17}, {1}},      {{1, 1}, {2, 5}},
+                                            {{0, 3}, {3}},      {{2, 33}, {2, 1}}, {{2, 1, 2, 1, 3}, {2, 2, 2, 2, 3}}};
   std::vector<Sample> samples;
   std::uint64_t seed = 1;
   for (const AnyOptions& one : options)
@@ -141,7 +145,10 @@ OpPtr unary_op(UnaryRow row) {
       .formula = row.formula,
       .inputs = {"x"},
       .options = row.options,
-      .shape_rule = row.integers ? Callable<Specs(const ShapeCall&)>(same_rule) : same_floating_rule,
+      .shape_rule = [integers = row.integers, check = row.check](const ShapeCall& c) -> Specs {
+        if (check) check(c.name(), c.options);
+        return integers ? same_rule(c) : same_floating_rule(c);
+      },
       .forward = [fixed = row.kernel, kernel_of = row.kernel_of](const Call& c) -> Tensors {
         const Kernel kernel = kernel_of ? kernel_of(c.options) : fixed;
         return {run_map(c.name(), kernel.map, {c[0]}, c[0].shape(), kernel.parameters)};
@@ -150,7 +157,9 @@ OpPtr unary_op(UnaryRow row) {
       .saves = row.saves,
       .onnx = row.onnx,
       .source = row.source,
-      .samples = [domain = row.domain, options = row.sampled_options] { return unary_samples(domain, options); },
+      .samples = [domain = row.domain, options = row.sampled_options, least = row.options == nullptr ? 4u : 12u] {
+        return unary_samples(domain, options, least);
+      },
   });
 }
 
@@ -180,7 +189,7 @@ OpPtr backward_op(BackwardRow row) {
                           : std::vector<Save>{save_input(1, {0})},
       .linear = {0},
       .samples = [domain = row.domain, options = row.sampled_options] {
-        std::vector<Sample> samples = unary_samples(domain, options);
+        std::vector<Sample> samples = unary_samples(domain, options, 12);
         for (std::size_t i = 0; i < samples.size(); ++i)
           samples[i].inputs.insert(samples[i].inputs.begin(), sample_normal(samples[i].inputs[0].shape(), 100 + i));
         return samples;

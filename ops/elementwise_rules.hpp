@@ -32,8 +32,8 @@ Tensor normal_domain(const Shape& shape, std::uint64_t seed);
 Tensor positive_domain(const Shape& shape, std::uint64_t seed);  ///< in [0.3, 2.3)
 Tensor off_zero_domain(const Shape& shape, std::uint64_t seed);  ///< at least 0.1 from 0
 
-/// Samples of a function of one tensor: several shapes for each of the options.
-std::vector<Sample> unary_samples(Domain domain, std::vector<AnyOptions> options = {AnyOptions()});
+/// Samples of a function of one tensor: several shapes for each of the options, `least` or more in all.
+std::vector<Sample> unary_samples(Domain domain, std::vector<AnyOptions> options = {AnyOptions()}, std::size_t least = 4);
 /// Samples of a function of two tensors that broadcast, the second from `second`.
 std::vector<Sample> binary_samples(Domain first, Domain second, std::vector<AnyOptions> options = {AnyOptions()});
 
@@ -66,6 +66,7 @@ struct UnaryRow {
   Callable<Kernel(const AnyOptions&)> kernel_of = {};  ///< where options choose the kernel
   std::vector<AnyOptions> sampled_options = {AnyOptions()};
   const char* source = "";
+  Callable<void(const char* op, const AnyOptions&)> check = {};  ///< refuses options out of range
 };
 OpPtr unary_op(UnaryRow row);
 

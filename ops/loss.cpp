@@ -106,7 +106,7 @@ OpPtr pair_loss(PairLoss row) {
         std::vector<Sample> samples;
         std::uint64_t seed = 1;
         for (const AnyOptions& options : row.sampled_options)
-          for (const Shape& shape : {Shape{3, 17}, Shape{2, 1, 33}, Shape{5}}) {
+          for (const Shape& shape : {Shape{3, 17}, Shape{2, 1, 33}, Shape{5}, Shape{2, 2, 1, 3}}) {
             samples.push_back({fmt::format("{} {}", shape, to_string(options)),
                                {row.input_domain(shape, seed), row.target_domain(shape, seed + 1)},
                                options});
@@ -275,7 +275,11 @@ std::vector<Sample> binary_samples_of(Domain input_domain, bool pos_weight) {
       samples.push_back(sample);
       seed += 4;
     }
-  samples.push_back({"a row of 33", {input_domain({33}, 90), probability_domain({33}, 91)}, LossOptions{}});
+  for (const Shape& shape : {Shape{33}, Shape{}, Shape{4, 1}, Shape{1, 17}, Shape{2, 2, 2, 2}, Shape{7}}) {
+    samples.push_back({fmt::format("{}", shape), {input_domain(shape, seed), probability_domain(shape, seed + 1)},
+                       LossOptions{reductions[seed / 2 % 3]}});
+    seed += 2;
+  }
   return samples;
 }
 
@@ -350,8 +354,16 @@ DUET_DEFINE_OP(binary_cross_entropy_with_logits_backward, define({
     .saves = {save_input(0, {1, 2}), save_input(1, {0, 1}), save_input(2, {0})},
     .linear = {0},
     .samples = []() -> std::vector<Sample> {
-      return {{"a number", {sample_normal({}, 1), sample_normal({3, 17}, 2), sample_normal({3, 17}, 3)}},
-              {"one each", {sample_normal({33}, 4), sample_normal({33}, 5), sample_normal({33}, 6)}}};
+      std::vector<Sample> samples;
+      std::uint64_t seed = 1;
+      for (const Shape& shape : {Shape{3, 17}, Shape{33}, Shape{}, Shape{2, 1, 5}, Shape{1}, Shape{2, 3, 2, 2}})
+        for (const bool each : {false, true}) {
+          samples.push_back({fmt::format("{} {}", each ? "one each" : "a number", shape),
+                             {sample_normal(each ? shape : Shape{}, seed), sample_normal(shape, seed + 1),
+                              sample_normal(shape, seed + 2)}});
+          seed += 3;
+        }
+      return samples;
     },
 }))
 

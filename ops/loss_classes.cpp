@@ -135,12 +135,23 @@ Tensor reduce_positions(const Call& c, const Targets& targets, std::int64_t coun
   return out;
 }
 
+/// What is subtracted from logits to make log-probabilities of them, a position each, in two parts: rounded together,
+/// a small loss of logits of 1e4 would lose its digits. Null where x has log-probabilities.
+template <class T>
+struct Shift {
+  const T* most = nullptr;
+  const T* rest = nullptr;
+  double operator[](std::int64_t i) const {
+    return most == nullptr ? 0 : static_cast<double>(most[i]) + static_cast<double>(rest[i]);
+  }
+};
+
 /// The loss of a position from log-probabilities x − shift: minus their mean under the target distribution.
 template <class T>
-double position_loss(const Targets& targets, const Axis& axis, const T* x, const T* shift, std::int64_t i) {
+double position_loss(const Targets& targets, const Axis& axis, const T* x, const Shift<T>& shift, std::int64_t i) {
   if (!targets.counts(i)) return 0;
   const T* column = x + i / axis.inner * axis.count * axis.inner + i % axis.inner;
-  const double base = shift != nullptr ? static_cast<double>(shift[i]) : 0;
+  const double base = shift[i];
   double loss = targets.peak(i) * (base - static_cast<double>(column[targets[i] * axis.inner]));
   if (targets.smooth())
     for (std::int64_t k = 0; k < axis.count; ++k)
@@ -156,9 +167,13 @@ Tensor class_loss_forward(const Call& c, bool logits) {
   raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t count = axis.outer * axis.inner;
-    const Scratch scratch(logits ? count * static_cast<std::int64_t>(sizeof(T)) : 8);
-    T* shift = logits ? scratch.as<T>() : nullptr;
-    if (logits) kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), shift);
+    const Scratch scratch(logits ? 2 * count * static_cast<std::int64_t>(sizeof(T)) : 8);
+    Shift<T> shift;
+    if (logits) {
+      T *most = scratch.as<T>(), *rest = most + count;
+      kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), rest, most);
+      shift = {most, rest};
+    }
     out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
       return position_loss<T>(targets, axis, raw::data<T>(x), shift, i);
     });

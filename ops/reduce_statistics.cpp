@@ -60,32 +60,63 @@ double variance_factor(const VarOptions& o, std::int64_t count) {
   return divisor > 0 ? 1 / divisor : NAN;
 }
 
-/// Two passes, so that a mean far from zero costs no digits.
-Tensor variance(const char* op, const Tensor& x, const Dims& dims, const VarOptions& o) {
-  const double count = static_cast<double>(reduced_count(x.shape(), dims));
-  const Tensor mean = fold_tensor(Fold::sum, x, dims, true, 1 / count);
-  const Tensor centred = run_map(op, Map::sub, {x, mean}, x.shape());
-  return fold_tensor(Fold::sum_square, centred, dims, o.keepdim, variance_factor(o, static_cast<std::int64_t>(count)));
+/// x - mean, centred again, so that a mean far from zero costs no digits: rounded to f32, one of 1e4 is off by 5e-4.
+Tensor centred(const char* op, const Tensor& x, const Dims& dims) {
+  Tensor distance = x;
+  for (int pass = 0; pass < 2; ++pass) {
+    const Tensor mean = fold_tensor(Fold::sum, distance, dims, true, 1 / static_cast<double>(reduced_count(x.shape(), dims)));
+    distance = run_map(op, Map::sub, {distance, mean}, x.shape());
+  }
+  return distance;
 }
 
-/// The gradient of the variance: 2 / (n - 1) (x - mean).
-Tensor variance_gradient(const Vjp& v, const Tensor& g) {
+Tensor variance(const char* op, const Tensor& x, const Dims& dims, const VarOptions& o) {
+  return fold_tensor(Fold::sum_square, centred(op, x, dims), dims, o.keepdim,
+                     variance_factor(o, reduced_count(x.shape(), dims)));
+}
+
+/// g times the gradient of the variance by x, 2 / (n - 1) (x - mean), over a divisor of the reduced shape.
+Tensor variance_gradient(const Vjp& v, const Tensor& g, const Tensor& divisor = {}) {
   const VarOptions& o = v.opt<VarOptions>();
   const Dims dims = dims_of<VarOptions>(v);
   const Tensor x = v.input(0);
   const double factor = 2 * variance_factor(o, reduced_count(x.shape(), dims));
-  return keep_dims(g * factor, x.shape(), dims) * (x - mean(x, {.dim = dims, .keepdim = true}));
+  const ReduceOptions over{.dim = dims, .keepdim = true};
+  Tensor distance = x - mean(x, over);
+  distance = distance - mean(distance, over);
+  if (divisor.defined()) distance = distance / keep_dims(divisor, x.shape(), dims);
+  return keep_dims(g, x.shape(), dims) * (distance * factor);
 }
 
 // --- norms ---
 
+/// (sum |x|^p)^(1/p) for p above 0, of magnitudes.
+Tensor power_mean(const char* op, const Tensor& magnitudes, const Dims& dims, double p, Tensor& total) {
+  const Tensor powers = p == 2 ? Tensor() : run_map(op, Map::pow_scalar, {magnitudes}, magnitudes.shape(), {.p = p});
+  total = fold_tensor(p == 2 ? Fold::sum_square : Fold::sum, p == 2 ? magnitudes : powers, dims, true);
+  return p == 2 ? run_map(op, Map::sqrt, {total}, total.shape())
+                : run_map(op, Map::pow_scalar, {total}, total.shape(), {.p = 1 / p});
+}
+
+/// The same where powers may leave the range of the dtype: then of magnitudes over the largest.
+Tensor norm_of_powers(const char* op, const Tensor& x, const Dims& dims, double p, bool keepdim) {
+  const Tensor magnitudes = p == 2 ? x : run_map(op, Map::abs, {x}, x.shape());
+  Tensor total, y = power_mean(op, magnitudes, dims, p, total);
+  const double least = x.dtype() == f32 ? 1e-30 : 1e-280;
+  bool in_range = true;
+  for (const double v : total.to_vector()) in_range &= v >= least && !std::isinf(v);
+  if (!in_range && x.numel() > 0) {
+    const Tensor most = fold_tensor(Fold::max, run_map(op, Map::abs, {x}, x.shape()), dims, true);
+    const Tensor scale = where(logical_and(isfinite(most), gt(most, 0.0)), most, 1.0);
+    y = power_mean(op, run_map(op, Map::div, {magnitudes, scale}, x.shape()), dims, p, total);
+    y = run_map(op, Map::mul, {y, scale}, y.shape());
+  }
+  return keepdim ? y : reshape(y, reduced_shape(x.shape(), dims, false));
+}
+
 Tensor power_norm(const char* op, const Tensor& x, const Dims& dims, const NormOptions& o) {
   if (o.p == 1) return fold_tensor(Fold::sum_abs, x, dims, o.keepdim);
-  if (o.p == 2) {
-    const Tensor squares = fold_tensor(Fold::sum_square, x, dims, o.keepdim);
-    return run_map(op, Map::sqrt, {squares}, squares.shape());
-  }
-  const Tensor magnitudes = run_map(op, Map::abs, {x}, x.shape());
+  const Tensor magnitudes = o.p == 2 ? x : run_map(op, Map::abs, {x}, x.shape());
   if (std::isinf(o.p)) return fold_tensor(o.p > 0 ? Fold::max : Fold::min, magnitudes, dims, o.keepdim);
   if (o.p == 0) {
     // The magnitudes are ours to overwrite.
@@ -96,9 +127,7 @@ Tensor power_norm(const char* op, const Tensor& x, const Dims& dims, const NormO
     });
     return fold_tensor(Fold::sum, magnitudes, dims, o.keepdim);
   }
-  const Tensor powers = run_map(op, Map::pow_scalar, {magnitudes}, x.shape(), {.p = o.p});
-  const Tensor total = fold_tensor(Fold::sum, powers, dims, o.keepdim);
-  return run_map(op, Map::pow_scalar, {total}, total.shape(), {.p = 1 / o.p});
+  return norm_of_powers(op, magnitudes, dims, o.p, o.keepdim);
 }
 
 Tensor norm_gradient(const Vjp& v) {
@@ -109,16 +138,17 @@ Tensor norm_gradient(const Vjp& v) {
   if (o.p == 1) return g * sign(x);
   // Computed again rather than saved: p = 1 does not read it.
   const Tensor y = norm(x, {.p = o.p, .dim = dims, .keepdim = true}), zero = eq(y, 0.0);
-  if (o.p == 2) return g / where(zero, 1.0, y) * x;
   if (std::isinf(o.p)) {
     const Tensor chosen = eq(abs(x), y);
     const Tensor count = sum(where(chosen, scalar_like(x, 1), 0.0), {.dim = dims, .keepdim = true});
     return where(chosen, g / count, 0.0) * sign(x);
   }
-  const Tensor scale = where(zero, 0.0, g * pow(where(zero, 1.0, y), 1 - o.p));
+  // Of x / y, which is within 1, rather than of x and y, whose powers may not be within the dtype.
+  const Tensor ratio = x / where(zero, 1.0, y);
+  if (o.p == 2) return g * ratio;
   // |x|^(p-1) would be infinite at 0 for p < 1, where the gradient is taken as 0.
   const Tensor nonzero = ne(x, 0.0);
-  return scale * sign(x) * pow(where(nonzero, abs(x), 1.0), o.p - 1);
+  return where(zero, 0.0, g) * sign(x) * pow(where(nonzero, abs(ratio), 1.0), o.p - 1);
 }
 
 // --- products ---
@@ -248,12 +278,15 @@ DUET_DEFINE_OP(std, define({
     .options = &options_type<VarOptions>(),
     .shape_rule = reduce_rule_of<VarOptions>,
     .forward = [](const Call& c) -> Tensors {
-      const Tensor squared = variance(c.name(), c[0], dims_of<VarOptions>(c), c.opt<VarOptions>());
-      return {run_map(c.name(), Map::sqrt, {squared}, squared.shape())};
+      const VarOptions& o = c.opt<VarOptions>();
+      const Dims dims = dims_of<VarOptions>(c);
+      const double factor = std::sqrt(variance_factor(o, reduced_count(c[0].shape(), dims)));
+      const Tensor root = norm_of_powers(c.name(), centred(c.name(), c[0], dims), dims, 2, o.keepdim);
+      return {run_map(c.name(), Map::mul, {root, Tensor::scalar(factor, {.dtype = root.dtype()})}, root.shape())};
     },
     .vjp = [](const Vjp& v) -> Tensors {
       const Tensor y = v.output(), zero = eq(y, 0.0);
-      return {variance_gradient(v, where(zero, 0.0, v.cotangent() / (where(zero, 1.0, y) * 2.0)))};
+      return {variance_gradient(v, where(zero, 0.0, v.cotangent() * 0.5), where(zero, 1.0, y))};
     },
     .saves = {save_input(0), save_output(0)},
     // Of two elements it is |a - b| / sqrt(2), whose second derivative is zero and says nothing.
@@ -300,10 +333,13 @@ DUET_DEFINE_OP(logsumexp, define({
     },
     .vjp = [](const Vjp& v) -> Tensors {
       const Dims dims = dims_of<ReduceOptions>(v);
-      const Tensor y = keep_dims(v.output(), v.shape(0), dims);
-      return {keep_dims(v.cotangent(), v.shape(0), dims) * exp(v.input(0) - y)};
+      // The softmax, from the maximum rather than from the output: rounded to f32, an output of 1e4 is off by 5e-4.
+      if (v.shape(0).numel() == 0) return {Tensor()};
+      const Tensor x = v.input(0), most = amax(x.detach(), {.dim = dims, .keepdim = true});
+      const Tensor powers = exp(x - where(isfinite(most), most, 0.0));
+      return {keep_dims(v.cotangent(), v.shape(0), dims) * (powers / sum(powers, {.dim = dims, .keepdim = true}))};
     },
-    .saves = {save_input(0), save_output(0)},
+    .saves = {save_input(0)},
     .onnx = "ReduceLogSumExp",
     .samples = [] { return samples_of<ReduceOptions>({{}, {}}, normal_domain); },
 }))

@@ -105,21 +105,24 @@ void norm_affine_by_element(const NormGeometry& geometry, const T* x, const doub
 
 template <class T>
 void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
-                        double* sum_gx) {
+                        double* sum_gx, double* sum_x) {
   const std::int64_t pieces = pieces_per_row(geometry), parts = geometry.rows() * pieces;
-  const Scratch scratch(2 * parts * static_cast<std::int64_t>(sizeof(double)));
+  const Scratch scratch(3 * parts * static_cast<std::int64_t>(sizeof(double)));
   double* part_g = scratch.as<double>();
-  double* part_gx = part_g + parts;
+  double *part_gx = part_g + parts, *part_x = part_gx + parts;
   for_each_piece(geometry, [&](std::int64_t row, std::int64_t index, std::int64_t offset, std::int64_t count) {
     const Rounded<T> center(mean[row]);
-    table<T>().gradient_sums(g + offset, x + offset, count, center.value, part_g + index, part_gx + index);
+    table<T>().gradient_sums(g + offset, x + offset, count, center.value, part_g + index, part_gx + index,
+                             part_x + index);
     part_gx[index] -= center.rest * part_g[index];
+    part_x[index] -= center.rest * static_cast<double>(count);
   });
   for (std::int64_t row = 0; row < geometry.rows(); ++row) {
-    sum_g[row] = sum_gx[row] = 0;
+    sum_g[row] = sum_gx[row] = sum_x[row] = 0;
     for (std::int64_t piece = 0; piece < pieces; ++piece) {
       sum_g[row] += part_g[row * pieces + piece];
       sum_gx[row] += part_gx[row * pieces + piece];
+      sum_x[row] += part_x[row * pieces + piece];
     }
   }
 }
@@ -140,7 +143,8 @@ void norm_gradient(const NormGeometry& geometry, const T* g, const T* x, const d
   template void norm_affine<T>(const NormGeometry&, const T*, const double*, const double*, const double*, T*);       \
   template void norm_affine_by_element<T>(const NormGeometry&, const T*, const double*, const double*, const T*,      \
                                           const T*, T*);                                                              \
-  template void norm_gradient_sums<T>(const NormGeometry&, const T*, const T*, const double*, double*, double*);      \
+  template void norm_gradient_sums<T>(const NormGeometry&, const T*, const T*, const double*, double*, double*,       \
+                                      double*);                                                                       \
   template void norm_gradient<T>(const NormGeometry&, const T*, const T*, const double*, const double*, const double*, \
                                  const double*, T*);
 DUET_NORM_KERNELS(float)

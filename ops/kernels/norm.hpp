@@ -33,10 +33,10 @@ template <class T>
 void norm_affine_by_element(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
                             const T* weight, const T* bias, T* out);
 
-/// Of each row: the sum of g, and the sum of g·(x - mean).
+/// Of each row: the sums of g, of g·(x - mean) and of x - mean. The last tells what a mean that was rounded to T lacks.
 template <class T>
 void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
-                        double* sum_gx);
+                        double* sum_gx, double* sum_x);
 
 /// out = g·scale + (x - mean)·slope + shift, with one of each a row.
 template <class T>

@@ -16,8 +16,8 @@ struct NormTable {
   void (*affine)(const T* x, std::int64_t count, T mean, T scale, T shift, T* out);
   /// out = (x - mean - rest)·scale·weight + bias, the last two an element each; rest is what rounding took from mean.
   void (*affine_by_element)(const T* x, std::int64_t count, T mean, T rest, T scale, const T* weight, const T* bias, T* out);
-  /// Sums of g and of g·(x - mean).
-  void (*gradient_sums)(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx);
+  /// Sums of g, of g·(x - mean) and of x - mean.
+  void (*gradient_sums)(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx, double* sum_x);
   /// out = g·scale + (x - mean)·slope + shift.
   void (*gradient)(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift, T* out);
 };

@@ -144,9 +144,10 @@ void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner
 }
 
 template <class T>
-void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out) {
+void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most) {
   for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
-    kernels_of<T>().log_sum_exp({x + o * count * inner + j, nullptr, out + o * inner + j, count, inner, n, false});
+    kernels_of<T>().log_sum_exp({x + o * count * inner + j, nullptr, out + o * inner + j, count, inner, n, false,
+                                 most == nullptr ? nullptr : most + o * inner + j});
   });
 }
 
@@ -200,7 +201,7 @@ double map_sum(Map map, bool f64, std::int64_t count, const void* const* operand
   template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);              \
   template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool);                     \
   template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool);  \
-  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*);
+  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, T*);
 DUET_INSTANTIATE(float)
 DUET_INSTANTIATE(double)
 #undef DUET_INSTANTIATE

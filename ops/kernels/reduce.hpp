@@ -23,7 +23,7 @@ void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner
 
 /// out[o, i] = log(sum over j of e^x[o, j, i]), without overflow.
 template <class T>
-void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out);
+void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most = nullptr);
 
 /// The sum of map(operands; p, q) over `count` elements, in one pass. An operand steps through a dense array or, with
 /// step false, is one value.

@@ -23,6 +23,7 @@ struct SoftmaxCall {
   void* out;      // for log_sum_exp n values side by side, else like x
   std::int64_t count, inner, n;
   bool log;
+  void* most = nullptr;  // where log_sum_exp puts the maxima, its sums then being without them; or null
 };
 /// The columns that one SoftmaxCall may have.
 inline constexpr int softmax_columns = 128;

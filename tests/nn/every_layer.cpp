@@ -51,8 +51,8 @@ void check_layer(nn::Module&& layer, const Shape& x, const Shape& y, const Keys&
   const Tensor input = distinct(x);
   CHECK(layer(input).shape() == y);
   CHECK(keys_of(layer) == keys);
-  const GradcheckResult result = gradcheck_module(
-      layer, [&](const Tensor& in) { return layer(in); }, input, {.order = 2});
+  const GradcheckResult result =
+      gradcheck_module(layer, [&](const Tensor& in) { return layer(in); }, input, {.order = 2});
   CHECK_MESSAGE(result, to_string(result));
 }
 
@@ -61,10 +61,11 @@ void check_layer(nn::Module&& layer, const Shape& x, const Shape& y, const Keys&
 TEST_CASE("convolutions of one to three dimensions as layers") {
   manual_seed(1);
   check_layer(nn::Conv1d{2, 3, 3, {.stride = 2, .padding = 1}}, {2, 2, 7}, {2, 3, 4}, {"weight", "bias"});
-  check_layer(nn::Conv2d{2, 4, {3, 2}, {.padding = "same", .dilation = {1, 2}, .groups = 2}}, {1, 2, 4, 5}, {1, 4, 4, 5},
-              {"weight", "bias"});
+  check_layer(nn::Conv2d{2, 4, {3, 2}, {.padding = "same", .dilation = {1, 2}, .groups = 2}}, {1, 2, 4, 5},
+              {1, 4, 4, 5}, {"weight", "bias"});
   check_layer(nn::Conv3d{1, 2, 2, {.padding = "valid", .bias = false}}, {1, 1, 3, 3, 2}, {1, 2, 2, 2, 1}, {"weight"});
-  check_layer(nn::ConvTranspose1d{2, 3, 3, {.stride = 2, .output_padding = 1}}, {2, 2, 3}, {2, 3, 8}, {"weight", "bias"});
+  check_layer(nn::ConvTranspose1d{2, 3, 3, {.stride = 2, .output_padding = 1}}, {2, 2, 3}, {2, 3, 8},
+              {"weight", "bias"});
   check_layer(nn::ConvTranspose2d{2, 1, 2, {.stride = 2}}, {1, 2, 2, 3}, {1, 1, 4, 6}, {"weight", "bias"});
   check_layer(nn::ConvTranspose3d{2, 2, 2, {.groups = 2}}, {1, 2, 1, 2, 2}, {1, 2, 2, 3, 3}, {"weight", "bias"});
   // Without a batch.
@@ -113,15 +114,19 @@ TEST_CASE("max unpool puts maxima back where they came from") {
   const MaxPoolResult volume = nn::MaxPool3d{2}.with_indices(distinct({1, 2, 2, 4}));
   CHECK(nn::MaxUnpool3d{2}(volume.y, volume.indices).shape() == Shape{1, 2, 2, 4});
   CHECK(gradcheck([&](const Tensors& in) { return Tensors{unpool(in[0], pooled.indices)}; }, {pooled.y}, {.order = 2}));
-  CHECK_THROWS_WITH_AS(unpool(pooled.y, pooled.indices, {9, 4}), doctest::Contains("output_size along dimension"), ShapeError);
+  CHECK_THROWS_WITH_AS(unpool(pooled.y, pooled.indices, {9, 4}), doctest::Contains("output_size along dimension"),
+                       ShapeError);
 }
 
 TEST_CASE("normalisations as layers") {
   const Keys running{"weight", "bias", "running_mean", "running_var", "num_batches_tracked"};
-  const auto check_norm = [](nn::Module&& layer, const Shape& x, const Keys& keys) { check_layer(std::move(layer), x, x, keys); };
+  const auto check_norm = [](nn::Module&& layer, const Shape& x, const Keys& keys) {
+    check_layer(std::move(layer), x, x, keys);
+  };
   check_norm(nn::BatchNorm1d{3}, {4, 3}, running);
   check_norm(nn::BatchNorm2d{2}, {2, 2, 3, 2}, running);
-  check_norm(nn::BatchNorm3d{2, {.affine = false}}, {2, 2, 1, 3, 2}, {"running_mean", "running_var", "num_batches_tracked"});
+  check_norm(nn::BatchNorm3d{2, {.affine = false}}, {2, 2, 1, 3, 2},
+             {"running_mean", "running_var", "num_batches_tracked"});
   check_norm(nn::InstanceNorm1d{2}, {2, 2, 5}, {});
   check_norm(nn::InstanceNorm2d{2, {.affine = true}}, {1, 2, 3, 3}, {"weight", "bias"});
   check_norm(nn::InstanceNorm3d{1}, {2, 1, 2, 2, 2}, {});
@@ -176,7 +181,8 @@ TEST_CASE("embedding looks rows up and leaves the padding row alone") {
 
 TEST_CASE("resampling, windows, padding and flattening as layers") {
   check_layer(nn::Upsample{{.scale_factor = {2}}}, {1, 2, 2, 3}, {1, 2, 4, 6});
-  check_layer(nn::Upsample{{.size = {5, 4}, .mode = InterpolateMode::bilinear, .align_corners = true}}, {1, 1, 3, 2}, {1, 1, 5, 4});
+  check_layer(nn::Upsample{{.size = {5, 4}, .mode = InterpolateMode::bilinear, .align_corners = true}}, {1, 1, 3, 2},
+              {1, 1, 5, 4});
   check_layer(nn::PixelShuffle{2}, {1, 8, 2, 3}, {1, 2, 4, 6});
   check_layer(nn::PixelUnshuffle{2}, {1, 2, 4, 6}, {1, 8, 2, 3});
   check_layer(nn::Unfold{{.kernel_size = {2, 3}, .padding = 1}}, {1, 2, 3, 3}, {1, 12, 12});
@@ -202,15 +208,24 @@ TEST_CASE("resampling, windows, padding and flattening as layers") {
   CHECK(nn::ReflectionPad2d(1).kind() == "ReflectionPad2d");
   CHECK(nn::ConstantPad1d(1, 0.5).describe() == "pad=(1, 1), mode=constant, value=0.5");
   CHECK_THROWS_WITH_AS(nn::CircularPad2d({1, 1}), doctest::Contains("[CircularPad2d] needs 4 amounts"), ValueError);
-  CHECK_THROWS_WITH_AS(nn::ReplicationPad1d(1)(ones({3})), doctest::Contains("[ReplicationPad1d] x needs 3 dimensions, or 2"), ShapeError);
-  CHECK_THROWS_WITH_AS(nn::Upsample(InterpolateOptions{}), doctest::Contains("[Upsample] needs either size"), ValueError);
+  CHECK_THROWS_WITH_AS(nn::ReplicationPad1d(1)(ones({3})),
+                       doctest::Contains("[ReplicationPad1d] x needs 3 dimensions, or 2"), ShapeError);
+  CHECK_THROWS_WITH_AS(nn::Upsample(InterpolateOptions{}), doctest::Contains("[Upsample] needs either size"),
+                       ValueError);
   CHECK_THROWS_AS(nn::PixelShuffle(0), ValueError);
-  CHECK_THROWS_WITH_AS(nn::Unflatten(1, {5, -1})(ones({2, 12})), doctest::Contains("does not split into (5, -1)"), ShapeError);
+  CHECK_THROWS_WITH_AS(nn::Unflatten(1, {5, -1})(ones({2, 12})), doctest::Contains("does not split into (5, -1)"),
+                       ShapeError);
 }
 
 TEST_CASE("layers with new names stand in Sequential under their positions") {
-  nn::Sequential net{nn::Conv2d{1, 4, 3, {.padding = 1}}, nn::PixelShuffle{2}, nn::ReflectionPad2d{1}, nn::AdaptiveAvgPool2d{2},
-                     nn::Flatten{}, nn::LayerNorm{{4}}, nn::Dropout{}, nn::Linear{4, 2}};
+  nn::Sequential net{nn::Conv2d{1, 4, 3, {.padding = 1}},
+                     nn::PixelShuffle{2},
+                     nn::ReflectionPad2d{1},
+                     nn::AdaptiveAvgPool2d{2},
+                     nn::Flatten{},
+                     nn::LayerNorm{{4}},
+                     nn::Dropout{},
+                     nn::Linear{4, 2}};
   CHECK(net(ones({3, 1, 5, 5})).shape() == Shape{3, 2});
   CHECK(keys_of(net) == Keys{"0.weight", "0.bias", "5.weight", "5.bias", "7.weight", "7.bias"});
 }
@@ -221,7 +236,8 @@ TEST_CASE("losses as modules are their ops") {
   const std::vector<std::int64_t> classes{1, 3, 0};
   const Tensor labels = Tensor::from_span(std::span<const std::int64_t>(classes), {3});
   const Tensor weights = rand({4}, {.dtype = f64}) + 0.5;
-  const auto same = [](nn::Loss&& module, const Tensor& input, const Tensor& target, const Tensor& expected, const Keys& keys = {}) {
+  const auto same = [](nn::Loss&& module, const Tensor& input, const Tensor& target, const Tensor& expected,
+                       const Keys& keys = {}) {
     CAPTURE(module.kind());
     CHECK(module(input, target).to_vector() == expected.to_vector());
     CHECK(keys_of(module) == keys);
@@ -232,15 +248,17 @@ TEST_CASE("losses as modules are their ops") {
   same(nn::L1Loss{{Reduction::sum}}, x, t, l1_loss(x, t, {Reduction::sum}));
   same(nn::SmoothL1Loss{{.beta = 0.5}}, x, t, smooth_l1_loss(x, t, {.beta = 0.5}));
   same(nn::HuberLoss{{.delta = 0.7}}, x, t, huber_loss(x, t, {.delta = 0.7}));
-  same(nn::KLDivLoss{{.reduction = KlReduction::batchmean}}, log(p), t, kl_div(log(p), t, {.reduction = KlReduction::batchmean}));
+  same(nn::KLDivLoss{{.reduction = KlReduction::batchmean}}, log(p), t,
+       kl_div(log(p), t, {.reduction = KlReduction::batchmean}));
   same(nn::DiceLoss{{.smooth = 2}}, x, t, dice_loss(x, t, {.smooth = 2}));
   same(nn::DiceBCELoss{}, x, t, dice_bce_loss(x, t));
   same(nn::FocalLoss{{.alpha = 0.4, .gamma = 1.5}}, x, t, focal_loss(x, t, {.alpha = 0.4, .gamma = 1.5}));
   same(nn::BCELoss{}, p, t, binary_cross_entropy(p, t));
   same(nn::BCELoss{{Reduction::sum}, weights}, p, t, binary_cross_entropy(p, t, {Reduction::sum}, weights), {"weight"});
-  same(nn::BCEWithLogitsLoss{{}, {}, weights}, x, t, binary_cross_entropy_with_logits(x, t, {}, {}, weights), {"pos_weight"});
-  same(nn::CrossEntropyLoss{{.label_smoothing = 0.1}, weights}, x, labels, cross_entropy(x, labels, {.label_smoothing = 0.1}, weights),
-       {"weight"});
+  same(nn::BCEWithLogitsLoss{{}, {}, weights}, x, t, binary_cross_entropy_with_logits(x, t, {}, {}, weights),
+       {"pos_weight"});
+  same(nn::CrossEntropyLoss{{.label_smoothing = 0.1}, weights}, x, labels,
+       cross_entropy(x, labels, {.label_smoothing = 0.1}, weights), {"weight"});
   same(nn::NLLLoss{{.ignore_index = 3}}, x, labels, nll_loss(x, labels, {.ignore_index = 3}));
   CHECK(nn::HuberLoss({.delta = 0.7}).describe() == "reduction=mean, delta=0.7");
   CHECK_THROWS_AS(nn::MSELoss{}(x, ones({4}, {.dtype = f64})), ShapeError);
@@ -253,7 +271,8 @@ TEST_CASE("the gradient penalty is what the norm of a critic's gradient says, an
   const Tensor w = randn({3}, {.dtype = f64});
   const auto penalty_of = [&](const Tensor& weight) {
     Generator random(1);
-    return nn::gradient_penalty([&](const Tensor& x) { return sum(x * weight, {.dim = {1}}); }, real, fake, {.weight = 5, .target = 2}, random);
+    return nn::gradient_penalty([&](const Tensor& x) { return sum(x * weight, {.dim = {1}}); }, real, fake,
+                                {.weight = 5, .target = 2}, random);
   };
   const double length = norm(w).item();
   CHECK(penalty_of(w).item() == doctest::Approx(5 * (length - 2) * (length - 2)));

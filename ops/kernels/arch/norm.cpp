@@ -94,31 +94,38 @@ void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, 
 }
 
 template <class T>
-void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx) {
+void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx, double* sum_x) {
   constexpr int width = lanes<T>;
   const Batch<T> means(mean);
-  double total_g = 0, total_gx = 0;
+  double total_g = 0, total_gx = 0, total_x = 0;
   for (std::int64_t begin = 0; begin < count; begin += block) {
     const std::int64_t n = smaller(block, count - begin);
     Batch<T> sum[2] = {Batch<T>(T(0)), Batch<T>(T(0))}, product[2] = {Batch<T>(T(0)), Batch<T>(T(0))};
+    Batch<T> distances[2] = {Batch<T>(T(0)), Batch<T>(T(0))};
     std::int64_t i = 0;
     for (; i + 2 * width <= n; i += 2 * width)
       for (int k = 0; k < 2; ++k) {
         const std::int64_t at = begin + i + k * width;
         const Batch<T> gradient = Batch<T>::load_unaligned(g + at);
         sum[k] += gradient;
-        product[k] = xsimd::fma(gradient, Batch<T>::load_unaligned(x + at) - means, product[k]);
+        const Batch<T> distance = Batch<T>::load_unaligned(x + at) - means;
+        product[k] = xsimd::fma(gradient, distance, product[k]);
+        distances[k] += distance;
       }
     total_g += static_cast<double>(lane_sum(sum[0] + sum[1]));
     total_gx += static_cast<double>(lane_sum(product[0] + product[1]));
+    total_x += static_cast<double>(lane_sum(distances[0] + distances[1]));
     for (; i < n; ++i) {
       const double gradient = static_cast<double>(g[begin + i]);
+      const double distance = static_cast<double>(x[begin + i]) - static_cast<double>(mean);
       total_g += gradient;
-      total_gx += gradient * (static_cast<double>(x[begin + i]) - static_cast<double>(mean));
+      total_gx += gradient * distance;
+      total_x += distance;
     }
   }
   *sum_g = total_g;
   *sum_gx = total_gx;
+  *sum_x = total_x;
 }
 
 template <class T>

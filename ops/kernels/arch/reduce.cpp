@@ -229,17 +229,19 @@ void softmax_backward(const SoftmaxCall& call) {
   });
 }
 
-/// log(sum e^x); -inf where every element is, inf where one is.
+/// log(sum e^x); -inf where every element is, inf where one is. With `most`, in two parts, so that a small loss of large
+/// logits keeps its digits.
 template <class T>
 void log_sum_exp(const SoftmaxCall& call) {
   using B = Batch<T>;
   const T* x = static_cast<const T*>(call.x);
-  T* out = static_cast<T*>(call.out);
+  T *out = static_cast<T*>(call.out), *apart = static_cast<T*>(call.most);
   const auto finite_or_zero = [](B most) { return select(abs(most) == B(static_cast<T>(MinFold::start)), B(T(0)), most); };
   if (call.inner == 1) {
     const B most = finite_or_zero(row_max(x, call.count));
     const T sum = row_sum<T>(call.count, [&](std::int64_t i, Strip<T> s) { return exp(s.load(x + i) - most); });
-    store_partial(log(B(sum)) + most, out, 1);
+    store_partial(apart == nullptr ? log(B(sum)) + most : log(B(sum)), out, 1);
+    if (apart != nullptr) store_partial(most, apart, 1);
     return;
   }
   for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
@@ -247,7 +249,8 @@ void log_sum_exp(const SoftmaxCall& call) {
     for (std::int64_t i = 0; i < call.count; ++i) most = MaxFold::join(most, s.load(x + i * call.inner + j));
     most = finite_or_zero(most);
     for (std::int64_t i = 0; i < call.count; ++i) sum += exp(s.load(x + i * call.inner + j) - most);
-    s.store(log(sum) + most, out + j);
+    s.store(apart == nullptr ? log(sum) + most : log(sum), out + j);
+    if (apart != nullptr) s.store(most, apart + j);
   });
 }
 
