@@ -367,6 +367,7 @@ Tensor maximum(const Tensor& a, const Tensor& b) { return apply1(maximum_op(), {
 Tensor minimum(const Tensor& a, const Tensor& b) { return apply1(minimum_op(), {a, b}); }
 Tensor pow(const Tensor& x, double exponent) { return apply1(pow_op(), {x}, PowOptions{exponent}); }
 Tensor pow(const Tensor& x, const Tensor& exponent) { return apply1(pow_op(), {x, exponent}, PowOptions{}); }
+Tensor pow(double x, const Tensor& exponent) { return pow(scalar_like(exponent, x), exponent); }
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y) {
   return apply1(where_op(), {condition, x, y});
 }

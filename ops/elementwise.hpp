@@ -29,6 +29,7 @@ struct PowOptions {
 /// x to the power of a number, or of a tensor that broadcasts with it.
 Tensor pow(const Tensor& x, double exponent);
 Tensor pow(const Tensor& x, const Tensor& exponent);
+Tensor pow(double x, const Tensor& exponent);
 
 /// x where the condition (u8 or i64, any shape that broadcasts) is not 0, else y.
 Tensor where(const Tensor& condition, const Tensor& x, const Tensor& y);

@@ -25,6 +25,12 @@ Specs same_floating_rule(const ShapeCall& call) {
   return {call[0]};
 }
 
+void require_target_shape(const ShapeCall& c) {
+  if (c[0].shape != c[1].shape)
+    fail<ShapeError>(c.name(), "{} and {} need one shape, got {} and {}", input_name(c.op, 0), input_name(c.op, 1),
+                     c[0].shape, c[1].shape);
+}
+
 namespace {
 
 Shape broadcast_strides(const Tensor& tensor, const Shape& shape) {

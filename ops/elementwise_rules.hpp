@@ -18,6 +18,8 @@ Specs broadcast_floating_rule(const ShapeCall& call);
 /// The output is what the first input is.
 Specs same_rule(const ShapeCall& call);
 Specs same_floating_rule(const ShapeCall& call);
+/// Throws ShapeError unless the first two inputs have one shape: a target never broadcasts.
+void require_target_shape(const ShapeCall& call);
 
 /// `tensor` seen at `shape` as a kernel wants it; `held` keeps a copy alive where one was needed.
 kernels::Operand operand(const Tensor& tensor, const Shape& shape, Tensor& held);

@@ -83,7 +83,8 @@ struct CrossEntropyOptions {
 };
 /// The cross entropy of logits (N, C, …) and classes (N, …) i64, or (C) and a scalar. `weight` (C) scales the classes;
 /// the mean divides by the weights of the targets. ValueError for a class out of range; no gradient by `weight`
-/// (AutogradError).
+/// (AutogradError). A floating target of the input's shape holds probabilities of the classes instead: it is
+/// differentiable too, and the mean is over the positions.
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options = {},
                      const Tensor& weight = {});
 /// The gradient by the logits, g being the loss's cotangent.

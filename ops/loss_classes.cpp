@@ -383,8 +383,42 @@ DUET_DEFINE_OP(nll_loss, define({
     .samples = [] { return class_samples<NllOptions>({{}, {.ignore_index = 0}}, true); },
 }))
 
+namespace {
+
+/// The cross entropy of targets that are themselves distributions over the classes, which lie where the input's do.
+Tensor cross_entropy_of_probabilities(const Tensor& input, const Tensor& target, const CrossEntropyOptions& o,
+                                      const Tensor& weight) {
+  const char* op = "cross_entropy";
+  if (input.rank() < 1 || target.shape() != input.shape())
+    fail<ShapeError>(op, "target needs classes of i64 and shape {}, or probabilities of shape {}, got {}",
+                     input.rank() < 1 ? input.shape() : target_shape(input.shape()), input.shape(),
+                     to_string(spec_of(target)));
+  if (o.ignore_index >= 0) fail<ValueError>(op, "ignore_index {} is for targets that are classes", o.ignore_index);
+  if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1))
+    fail<ValueError>(op, "label_smoothing must be in [0, 1], got {}", o.label_smoothing);
+  const int dim = class_dim(input.shape());
+  const std::int64_t classes = input.shape()[dim];
+  if (classes == 0) fail<ShapeError>(op, "needs at least one class, got input {}", input.shape());
+  Tensor wanted = target;
+  if (o.label_smoothing > 0)
+    wanted = target * (1 - o.label_smoothing) + o.label_smoothing / static_cast<double>(classes);
+  if (weight.defined()) {
+    if (weight.shape() != Shape{classes})
+      fail<ShapeError>(op, "weight needs shape {} for input {}, got {}", Shape{classes}, input.shape(), weight.shape());
+    Shape along = Shape::filled(input.rank(), 1);
+    along[dim] = classes;
+    wanted = wanted * reshape(weight, along);
+  }
+  const Tensor losses = -sum(wanted * log_softmax(input, {.dim = dim}), {.dim = {dim}});
+  return o.reduction == Reduction::none ? losses : o.reduction == Reduction::sum ? sum(losses) : mean(losses);
+}
+
+}  // namespace
+
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options,
                      const Tensor& weight) {
+  if (input.defined() && target.defined() && is_floating(target.dtype()))
+    return cross_entropy_of_probabilities(input, target, options, weight);
   return apply1(cross_entropy_op(), {input, target, weight}, options);
 }
 Tensor cross_entropy_backward(const Tensor& g, const Tensor& input, const Tensor& target,

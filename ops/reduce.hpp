@@ -36,10 +36,12 @@ struct VarOptions {
   Dims dim = {};
   bool unbiased = true;  ///< divide by n − 1, not n
   bool keepdim = false;
+  std::optional<std::int64_t> correction = {};  ///< divide by n − correction, whatever `unbiased` says
   void fields(FieldVisitor& visitor) {
     visitor.field("dim", dim);
     visitor.field("unbiased", unbiased);
     visitor.field("keepdim", keepdim);
+    visitor.field("correction", correction);
   }
 };
 /// The variance about the mean, in two passes. NaN for an unbiased one of a single element.

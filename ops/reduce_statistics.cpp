@@ -56,7 +56,7 @@ std::vector<Sample> samples_of(std::vector<O> variants, Domain domain, const Sha
 // --- variance ---
 
 double variance_factor(const VarOptions& o, std::int64_t count) {
-  const double divisor = static_cast<double>(o.unbiased ? count - 1 : count);
+  const double divisor = static_cast<double>(count) - static_cast<double>(o.correction.value_or(o.unbiased ? 1 : 0));
   return divisor > 0 ? 1 / divisor : NAN;
 }
 
@@ -267,7 +267,7 @@ DUET_DEFINE_OP(var, define({
     },
     .vjp = [](const Vjp& v) -> Tensors { return {variance_gradient(v, v.cotangent())}; },
     .saves = {save_input(0)},
-    .samples = [] { return samples_of<VarOptions>({{}, {.unbiased = false}}, normal_domain); },
+    .samples = [] { return samples_of<VarOptions>({{}, {.unbiased = false}, {.correction = 0}}, normal_domain); },
 }))
 
 DUET_DEFINE_OP(std, define({

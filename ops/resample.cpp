@@ -36,6 +36,8 @@ ResampleGeometry interpolate_geometry(const char* op, const Shape& x, const Inte
   if (wanted != 0 && wanted != rank)
     fail<ShapeError>(op, "this mode needs x with {} dimensions, got {}", wanted + 2, x);
   if (o.align_corners && wanted == 0) fail<ValueError>(op, "align_corners is for the linear and cubic modes");
+  if (o.recompute_scale_factor && o.scale_factor.empty())
+    fail<ValueError>(op, "recompute_scale_factor needs a scale_factor, not a size");
   if (o.size.empty() == o.scale_factor.empty()) fail<ValueError>(op, "needs either size or scale_factor");
   const std::size_t given = o.size.empty() ? o.scale_factor.size() : o.size.size();
   if (given != 1 && given != static_cast<std::size_t>(rank))
@@ -55,7 +57,7 @@ ResampleGeometry interpolate_geometry(const char* op, const Shape& x, const Inte
     if (!(factor > 0) || factor * static_cast<double>(size) >= 0x1p62)
       fail<ValueError>(op, "scale_factor must be positive, and x times it fit 62 bits: got {}", factor);
     geometry.small.push_back(static_cast<std::int64_t>(std::floor(static_cast<double>(size) * factor)));
-    if (geometry.method != ResampleMethod::adaptive) geometry.scale.push_back(1 / factor);
+    if (geometry.method != ResampleMethod::adaptive && !o.recompute_scale_factor) geometry.scale.push_back(1 / factor);
   }
   validate(op, geometry);
   return geometry;

@@ -18,12 +18,14 @@ struct InterpolateOptions {
   std::vector<double> scale_factor = {};   ///< factors, one for all or one a dimension: floor(size · factor)
   InterpolateMode mode = InterpolateMode::nearest;
   bool align_corners = false;  ///< corner pixels' centres coincide, not their outer edges; linear and cubic modes only
+  bool recompute_scale_factor = false;  ///< take the ratio of the sizes for the factor, once that has set the size
   void fields(FieldVisitor& visitor) {
     static constexpr const char* modes[] = {"nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic", "area"};
     visitor.field("size", size);
     visitor.field("scale_factor", scale_factor);
     visitor.choice("mode", mode, modes);
     visitor.field("align_corners", align_corners);
+    visitor.field("recompute_scale_factor", recompute_scale_factor);
   }
 };
 

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include <duet/core/error.hpp>
 
 namespace golden {
@@ -27,6 +30,7 @@ double number(const char* name, const Json& value) {
     const std::string word = value.get<std::string>();
     if (word == "inf") return std::numeric_limits<double>::infinity();
     if (word == "-inf") return -std::numeric_limits<double>::infinity();
+    if (word == "fro") return 2;  // of norm: over any dimensions the 2-norm of the elements
   }
   if (!value.is_number()) wrong_kind(name, value, "a number");
   return value.get<double>();
@@ -35,7 +39,7 @@ double number(const char* name, const Json& value) {
 std::vector<std::int64_t> list(const char* name, const Json& value) {
   std::vector<std::int64_t> result;
   if (!value.is_array()) return {whole(name, value)};
-  for (const Json& entry : value) result.push_back(whole(name, entry));
+  for (const Json& entry : value) result.push_back(entry.is_null() ? -1 : whole(name, entry));
   return result;
 }
 
@@ -84,6 +88,7 @@ void AttributeReader::field(const char* name, std::span<std::int64_t> value) {
   const Json* given = find(name);
   if (given == nullptr) return;
   const auto values = list(name, *given);
+  if (values.empty()) return;
   if (values.size() != 1 && values.size() != value.size())
     wrong_kind(name, *given, fmt::format("one or {} whole numbers", value.size()).c_str());
   for (std::size_t i = 0; i < value.size(); ++i) value[i] = values[values.size() == 1 ? 0 : i];
@@ -114,9 +119,51 @@ void AttributeReader::choice(const char* name, int& index, std::span<const char*
   wrong_kind(name, *given, fmt::format("one of {}", all).c_str());
 }
 
+bool AttributeReader::is_list(const char* name) const {
+  const auto at = attributes_.find(name);
+  return at != attributes_.end() && at->is_array();
+}
+
+namespace {
+
+/// Arguments of PyTorch's functions that Duet's do not have, and the value at which they change nothing; null where any
+/// value does. Absent (null) they never do.
+struct Neutral {
+  const char* name;
+  Json value;
+};
+const std::vector<Neutral>& neutral_arguments() {
+  static const std::vector<Neutral> all = {{"inplace", nullptr},
+                                           {"_stacklevel", nullptr},
+                                           {"return_indices", nullptr},
+                                           {"norm_type", nullptr},
+                                           {"size_average", "absent"},
+                                           {"reduce", "absent"},
+                                           {"dtype", "absent"},
+                                           {"out", "absent"},
+                                           {"max_norm", "absent"},
+                                           {"rounding_mode", "absent"},
+                                           {"antialias", false},
+                                           {"scale_grad_by_freq", false},
+                                           {"sparse", false},
+                                           {"sparse_grad", false},
+                                           {"use_input_stats", true},
+                                           {"momentum", nullptr},
+                                           {"track_running_stats", false}};
+  return all;
+}
+
+}  // namespace
+
 void AttributeReader::refuse_unknown() const {
-  for (const auto& [name, value] : attributes_.items())
-    if (!read_.contains(name)) throw duet::ValueError(fmt::format("unknown attribute '{}' = {}", name, value.dump()));
+  for (const auto& [name, value] : attributes_.items()) {
+    if (read_.contains(name)) continue;
+    const auto& all = neutral_arguments();
+    const auto known = std::find_if(all.begin(), all.end(), [&](const Neutral& one) { return one.name == name; });
+    if (known == all.end()) throw duet::ValueError(fmt::format("unknown attribute '{}' = {}", name, value.dump()));
+    if (!value.is_null() && !known->value.is_null() && value != known->value)
+      throw duet::ValueError(fmt::format("attribute '{}' = {} is not supported", name, value.dump()));
+  }
 }
 
 }  // namespace golden

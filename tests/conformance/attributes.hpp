@@ -8,8 +8,9 @@
 
 namespace golden {
 
-/// Writes attributes into the fields they name. A whole number stands for a list of one or for every axis, null for
-/// an absent or unchanged value. ValueError for a value of another kind.
+/// Writes attributes into the fields they name. A whole number stands for a list of one or for every axis, null or an
+/// empty list for an absent or unchanged value; null inside a list is -1, which keeps a size. ValueError for a value of
+/// another kind.
 class AttributeReader final : public duet::FieldVisitor {
  public:
   explicit AttributeReader(const nlohmann::json& attributes) : attributes_(attributes) {}
@@ -31,7 +32,10 @@ class AttributeReader final : public duet::FieldVisitor {
 
   /// Counts an attribute as known that is no field, for example one that says whether an input is there.
   void accept(const std::string& name) { read_.insert(name); }
-  /// Throws ValueError if an attribute was not asked for.
+  /// Whether an attribute is there and holds a list.
+  bool is_list(const char* name) const;
+  /// Throws ValueError if an attribute was not asked for, unless it is one of PyTorch's that changes nothing at the
+  /// value it has, such as inplace, or antialias = false. Says apart what is not known and what is not supported.
   void refuse_unknown() const;
 
  private:

@@ -6,6 +6,7 @@
 #include <duet/ops/registry.hpp>
 
 #include "attributes.hpp"
+#include "functional.hpp"
 #include "golden.hpp"
 
 namespace golden {
@@ -61,12 +62,17 @@ Tensor leaf(const Tensor& value) {
   return result;
 }
 
-}  // namespace
-
-void run_op_case(File& file, const Case& one) {
-  const OpPtr op = find_op(one.op);
-  if (!op) throw Mismatch(fmt::format("no op '{}' in the registry", one.op));
+/// Runs what the case names: one of PyTorch's functions, or an op of the registry.
+Tensors outputs_of(const Case& one, const Tensors& given) {
+  const std::string name = canonical(one.op);
   AttributeReader reader(one.attributes);
+  if (const Functional function = find_functional(name)) {
+    const Tensors outputs = function(given, reader);
+    reader.refuse_unknown();
+    return outputs;
+  }
+  const OpPtr op = find_op(name);
+  if (!op) throw Mismatch(fmt::format("no op '{}' in the registry, and no function of that name", one.op));
   const std::vector<int> assigned = assign_inputs(*op, one, reader);
   AnyOptions options;
   if (op->options != nullptr) {
@@ -74,14 +80,20 @@ void run_op_case(File& file, const Case& one) {
     options.visit_mutable(reader);
   }
   reader.refuse_unknown();
+  Tensors inputs;
+  for (const int i : assigned) inputs.push_back(i < 0 ? Tensor() : given[static_cast<std::size_t>(i)]);
+  return apply(op, inputs, options);
+}
 
+}  // namespace
+
+void run_op_case(File& file, const Case& one) {
   const std::string prefix = one.id + ".";
-  Tensors given, inputs;
+  Tensors given;
   for (int i = 0; i < one.inputs; ++i) given.push_back(file.get(fmt::format("{}in.{}", prefix, i)));
   for (const int i : one.differentiable) given[static_cast<std::size_t>(i)] = leaf(given[static_cast<std::size_t>(i)]);
-  for (const int i : assigned) inputs.push_back(i < 0 ? Tensor() : given[static_cast<std::size_t>(i)]);
 
-  const Tensors outputs = apply(op, inputs, options);
+  const Tensors outputs = outputs_of(one, given);
   if (static_cast<int>(outputs.size()) < one.outputs)
     throw Mismatch(fmt::format("{} outputs, expected {}", outputs.size(), one.outputs));
   Tensors differentiated, cotangents;
@@ -115,12 +127,12 @@ void run_op_case(File& file, const Case& one) {
     if (one.second) {
       Tensors sources = by;
       sources.insert(sources.end(), cotangents.begin(), cotangents.end());
-      const Tensors second =
-          chosen.empty() ? Tensors(sources.size())
-                         : grad(chosen, sources, {.allow_unused = true, .cotangents = second_cotangents});
+      const Tensors second = chosen.empty()
+                                 ? Tensors(sources.size())
+                                 : grad(chosen, sources, {.allow_unused = true, .cotangents = second_cotangents});
       for (std::size_t k = 0; k < sources.size(); ++k) {
-        const std::string name = k < by.size() ? std::to_string(one.differentiable[k])
-                                               : fmt::format("cot.{}", cotangent_of[k - by.size()]);
+        const std::string name =
+            k < by.size() ? std::to_string(one.differentiable[k]) : fmt::format("cot.{}", cotangent_of[k - by.size()]);
         Tensor expected = file.get(fmt::format("{}grad2.{}", prefix, name));
         if (k < by.size() && unwritten(one.op)) expected = zeros_like(expected);
         compare(fmt::format("second gradient by {}", name), second[k], expected, one.tolerance);
