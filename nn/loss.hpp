@@ -12,7 +12,7 @@ class Loss : public Module {
  public:
   using Module::Module;
   Tensor operator()(const Tensor& input, const Tensor& target) {
-    return call([&] { return loss(input, target); });
+    return call([&](const Tensor& x, const Tensor& t) { return loss(x, t); }, input, target);
   }
 
  protected:

@@ -41,11 +41,16 @@ Tensor MaxPool<N>::forward(const Tensor& x) {
 
 template <int N>
 MaxPoolResult MaxPool<N>::with_indices(const Tensor& x) {
-  return call([&] {
-    if constexpr (N == 1) return max_pool1d_with_indices(x, options);
-    if constexpr (N == 2) return max_pool2d_with_indices(x, options);
-    if constexpr (N == 3) return max_pool3d_with_indices(x, options);
-  });
+  const Tensors both = call(
+      [&](const Tensor& given) -> Tensors {
+        MaxPoolResult result;
+        if constexpr (N == 1) result = max_pool1d_with_indices(given, options);
+        if constexpr (N == 2) result = max_pool2d_with_indices(given, options);
+        if constexpr (N == 3) result = max_pool3d_with_indices(given, options);
+        return {result.y, result.indices};
+      },
+      x);
+  return {both[0], both[1]};
 }
 
 template <int N>
@@ -58,11 +63,13 @@ template <int N>
 Tensor MaxUnpool<N>::operator()(const Tensor& x, const Tensor& indices, const std::vector<std::int64_t>& output_size) {
   MaxUnpoolOptions<N> sized = options;
   sized.output_size = output_size;
-  return call([&] {
-    if constexpr (N == 1) return max_unpool1d(x, indices, sized);
-    if constexpr (N == 2) return max_unpool2d(x, indices, sized);
-    if constexpr (N == 3) return max_unpool3d(x, indices, sized);
-  });
+  return call(
+      [&](const Tensor& given, const Tensor& places) {
+        if constexpr (N == 1) return max_unpool1d(given, places, sized);
+        if constexpr (N == 2) return max_unpool2d(given, places, sized);
+        if constexpr (N == 3) return max_unpool3d(given, places, sized);
+      },
+      x, indices);
 }
 
 template <int N>
