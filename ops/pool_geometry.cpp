@@ -16,18 +16,50 @@ void require_range(const char* op, const char* name, const Shape& values, std::i
       fail<ValueError>(op, "{} must be in [{}, 2^31], got {}", name, lowest, values);
 }
 
-/// Whether some window of the axis has no element inside. Only those that begin in the leading padding can.
-bool has_empty_window(std::int64_t size, std::int64_t count, std::int64_t kernel, std::int64_t stride,
-                      std::int64_t padding, std::int64_t dilation) {
-  for (std::int64_t s = 0; s < count && s * stride < padding; ++s) {
-    const std::int64_t start = s * stride - padding;
-    const std::int64_t tap = (-start + dilation - 1) / dilation;
-    if (tap >= kernel || start + tap * dilation >= size) return true;
+/// The sum of floor((a + b i) / m) over i < n, by Euclid's algorithm: a loop over i could run for hours. a, b >= 0.
+__int128 floor_sum(__int128 n, __int128 m, __int128 b, __int128 a) {
+  __int128 total = 0;
+  while (n > 0) {
+    total += (b / m) * n * (n - 1) / 2 + (a / m) * n;
+    b %= m;
+    a %= m;
+    const __int128 last = a + b * n;
+    if (last < m) break;
+    n = last / m;
+    a = last % m;
+    const __int128 old = m;
+    m = b;
+    b = old;
   }
-  return false;
+  return total;
+}
+
+/// Whether some window of the axis has no element inside. Only those that begin in the leading padding can, and, the
+/// padding being at most half of a window, only by stepping over all of x: the first tap at or behind x's start, at
+/// (s·stride − padding) mod dilation, lies behind its end.
+bool has_empty_window(std::int64_t size, std::int64_t count, std::int64_t stride, std::int64_t padding,
+                      std::int64_t dilation) {
+  if (dilation <= size) return false;
+  const __int128 inside = std::min<__int128>(count, (static_cast<__int128>(padding) + stride - 1) / stride);
+  const __int128 first = dilation - padding % dilation;  // ≡ −padding
+  return floor_sum(inside, dilation, stride, first + dilation - size) > floor_sum(inside, dilation, stride, first);
 }
 
 }  // namespace
+
+void require_geometry(const char* op, const PoolGeometry& geometry) {
+  const int rank = geometry.large.rank();
+  for (const Shape* list : {&geometry.small, &geometry.kernel, &geometry.stride, &geometry.padding, &geometry.dilation})
+    if (rank < 1 || rank > 3 || list->rank() != rank)
+      fail<ShapeError>(op, "needs 1 to 3 entries in each list of the geometry, got {} and {}", geometry.large, *list);
+  for (const Shape* sizes : {&geometry.large, &geometry.small})
+    for (const std::int64_t size : *sizes)
+      if (size < 0) fail<ShapeError>(op, "sizes must not be negative, got {}", *sizes);
+  require_range(op, "kernel", geometry.kernel, 1);
+  require_range(op, "stride", geometry.stride, 1);
+  require_range(op, "padding", geometry.padding, 0);
+  require_range(op, "dilation", geometry.dilation, 1);
+}
 
 PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& windows) {
   const int rank = windows.kernel.rank();
@@ -50,13 +82,13 @@ PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& wi
     const std::int64_t window = dilation * (kernel - 1) + 1;
     if (padding > window / 2)
       fail<ValueError>(op, "padding {} is more than half of the window, which spans {} elements", padding, window);
-    const std::int64_t room = size + 2 * padding - window;
+    const std::int64_t room = checked_add(op, size, 2 * padding) - window;
     if (size < 1 || (room < 0 && !(windows.ceil_mode && room + stride - 1 >= 0)))
       fail<ShapeError>(op, "a window of {} elements does not fit size {} with padding {}: x {}", window, size, padding, x);
-    std::int64_t count = (room + (windows.ceil_mode ? stride - 1 : 0)) / stride + 1;
+    std::int64_t count = checked_add(op, room, windows.ceil_mode ? stride - 1 : 0) / stride + 1;
     // A last window must begin inside x or its leading padding.
     if (windows.ceil_mode && (count - 1) * stride >= size + padding) --count;
-    if (has_empty_window(size, count, kernel, stride, padding, dilation))
+    if (has_empty_window(size, count, stride, padding, dilation))
       fail<ValueError>(op, "a window lies in the padding alone: size {}, kernel_size {}, padding {}, dilation {}", size,
                        kernel, padding, dilation);
     geometry.large.push_back(size);

@@ -16,6 +16,9 @@ struct PoolWindows {
 /// Checks windows against x and computes the small side.
 PoolGeometry pool_geometry(const char* op, const Shape& x, const PoolWindows& windows);
 
+/// Throws ShapeError or ValueError unless the lists of a geometry that a caller made are of one length and in range.
+void require_geometry(const char* op, const PoolGeometry& geometry);
+
 /// x with its last dimensions, as many as `sizes` has, replaced.
 Shape with_trailing(Shape x, const Shape& sizes);
 

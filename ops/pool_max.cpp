@@ -119,6 +119,7 @@ OpPtr define_max_pool() {
 /// Shared by gather and scatter: input 0 on side `from`, taps on the small side, the result on side `to`.
 Specs tap_rule(const ShapeCall& c, const Shape& from, const Shape& to) {
   const PoolGeometry& geometry = c.opt<PoolGeometry>();
+  require_geometry(c.name(), geometry);
   if (!is_floating(c[0].dtype))
     fail<DtypeError>(c.name(), "needs f32 or f64, got {} {}", input_name(c.op, 0), to_string(c[0]));
   if (c[1].dtype != tap_dtype(geometry.kernel))
@@ -238,6 +239,7 @@ const OpPtr& max_pool_indices_op() {
       .options = &options_type<PoolGeometry>(),
       .shape_rule = [](const ShapeCall& c) -> Specs {
         const PoolGeometry& geometry = c.opt<PoolGeometry>();
+        require_geometry(c.name(), geometry);
         if (c[0].dtype != tap_dtype(geometry.kernel))
           fail<DtypeError>(c.name(), "taps of a window {} are {}, got {}", geometry.kernel,
                            name(tap_dtype(geometry.kernel)), to_string(c[0]));

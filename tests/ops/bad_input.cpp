@@ -41,49 +41,11 @@ Tensor index(std::vector<std::int64_t> values) {
 
 namespace {
 
-const char* kind_of(const Error& error) {
-  if (dynamic_cast<const ShapeError*>(&error) != nullptr) return "ShapeError";
-  if (dynamic_cast<const DtypeError*>(&error) != nullptr) return "DtypeError";
-  if (dynamic_cast<const ValueError*>(&error) != nullptr) return "ValueError";
-  if (dynamic_cast<const AutogradError*>(&error) != nullptr) return "AutogradError";
-  return "another";
-}
-
-const char* name(Kind kind) {
-  constexpr const char* names[] = {"ShapeError", "DtypeError", "ValueError", "AutogradError"};
-  return names[static_cast<int>(kind)];
-}
-
-/// What is wrong with how a call fails; empty if nothing is.
-std::string check(const BadCall& one) {
-  try {
-    one.call();
-    return "no error";
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    if (message.find(one.text) == std::string::npos) return "another text: " + message;
-    if (std::string(kind_of(error)) != name(one.kind)) return std::string(kind_of(error)) + ": " + message;
-    if (message.front() != '[' || message.find("] ") == std::string::npos) return "no [op]: " + message;
-  } catch (const std::exception& error) {
-    return std::string("an error of another library: ") + error.what();
-  }
-  return {};
-}
-
 std::vector<BadCall> all_calls() {
   std::vector<BadCall> all;
   for (const auto& table : {arithmetic_calls(), reduction_calls(), loss_calls(), product_calls(), shape_calls(),
                             index_calls(), pool_calls(), norm_calls()})
     all.insert(all.end(), table.begin(), table.end());
-  return all;
-}
-
-/// Values of the defined tensors, one after the other.
-std::vector<double> values(const Tensors& tensors) {
-  std::vector<double> all;
-  for (const Tensor& tensor : tensors)
-    if (tensor.defined())
-      for (const double v : tensor.to_vector()) all.push_back(v);
   return all;
 }
 
@@ -125,7 +87,7 @@ TEST_CASE("bad calls fail with a typed error that says what is wrong, and change
   for (std::size_t i = 0; i < calls.size(); ++i) {
     CAPTURE(i);
     CAPTURE(calls[i].text);
-    const std::string wrong = check(calls[i]);
+    const std::string wrong = wrong_with(calls[i]);
     CHECK_MESSAGE(wrong.empty(), wrong);
   }
   CHECK(values(shared) == before);

@@ -3,21 +3,13 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <vector>
 
-#include <duet/core/error.hpp>
 #include <duet/core/tensor.hpp>
 
+#include "bad_call.hpp"
+
 namespace bad_input {
-
-enum class Kind { shape, dtype, value, autograd };
-
-struct BadCall {
-  Kind kind;
-  const char* text;  ///< what the message must hold
-  void (*call)();
-};
 
 // Inputs that many of the calls share; nobody may change them.
 const duet::Tensor& image();        ///< (1, 2, 4, 6) f64
