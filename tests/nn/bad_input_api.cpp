@@ -19,10 +19,11 @@
 #include <duet/nn/checkpoint.hpp>
 #include <duet/nn/container.hpp>
 #include <duet/nn/conv.hpp>
-#include <duet/nn/data/confusion.hpp>
 #include <duet/nn/data/crop.hpp>
+#include <duet/nn/data/image_file.hpp>
 #include <duet/nn/data/image_set.hpp>
 #include <duet/nn/data/loader.hpp>
+#include <duet/nn/data/normalization.hpp>
 #include <duet/nn/data/png.hpp>
 #include <duet/nn/data/synthetic.hpp>
 #include <duet/nn/dropout.hpp>
@@ -32,6 +33,7 @@
 #include <duet/nn/init.hpp>
 #include <duet/nn/layer_norm.hpp>
 #include <duet/nn/linear.hpp>
+#include <duet/nn/metrics/confusion.hpp>
 #include <duet/nn/models/unet.hpp>
 #include <duet/nn/norm.hpp>
 #include <duet/nn/optim/clip.hpp>
@@ -84,13 +86,9 @@ std::vector<BadCall> core_calls() {
   return {
       {Kind::shape, "[shape] negative size", [] { ones({-1}); }},
       {Kind::shape, "more elements than 64 bits count",
-       [] {
-         empty({std::int64_t{1} << 40, std::int64_t{1} << 40});
-       }},
+       [] { empty({std::int64_t{1} << 40, std::int64_t{1} << 40}); }},
       {Kind::shape, "at most 8 dimensions",
-       [] {
-         ones({1, 1, 1, 1, 1, 1, 1, 1, 1});
-       }},
+       [] { ones({1, 1, 1, 1, 1, 1, 1, 1, 1}); }},
       {Kind::shape, "overflows", [] { empty({std::int64_t{1} << 62}); }},
       {Kind::dtype, "i64 tensors have no gradients", [] { ones({2}, {.dtype = i64, .requires_grad = true}); }},
       {Kind::value, "a step other than 0", [] { arange(0, 5, 0); }},
@@ -139,21 +137,13 @@ std::vector<BadCall> core_calls() {
       {Kind::io, "header", [] { load_safetensors(garbage()); }},
       {Kind::io, "is not a file", [] { load_safetensors("."); }},
       {Kind::io, "cannot",
-       [] {
-         save_safetensors("there/is/no/such.safetensors", {{"x", x()}});
-       }},
+       [] { save_safetensors("there/is/no/such.safetensors", {{"x", x()}}); }},
       {Kind::value, "given twice",
-       [] {
-         save_safetensors("bad_input.safetensors", {{"x", x()}, {"x", x()}});
-       }},
+       [] { save_safetensors("bad_input.safetensors", {{"x", x()}, {"x", x()}}); }},
       {Kind::value, "is undefined",
-       [] {
-         save_safetensors("bad_input.safetensors", {{"x", Tensor()}});
-       }},
+       [] { save_safetensors("bad_input.safetensors", {{"x", Tensor()}}); }},
       {Kind::value, "reserved",
-       [] {
-         save_safetensors("bad_input.safetensors", {{"__metadata__", x()}});
-       }},
+       [] { save_safetensors("bad_input.safetensors", {{"__metadata__", x()}}); }},
   };
 }
 
@@ -165,9 +155,7 @@ std::vector<BadCall> autograd_calls() {
       {Kind::autograd, "pass allow_unused = true", [] { grad({sum(leaf())}, {leaf()}); }},
       {Kind::autograd, "does not require a gradient", [] { grad({sum(leaf())}, {x()}); }},
       {Kind::autograd, "2 cotangents for 1 outputs",
-       [] {
-         backward({leaf() * 2.0}, {x(), x()});
-       }},
+       [] { backward({leaf() * 2.0}, {x(), x()}); }},
       {Kind::dtype, "use f64", [] { gradcheck([](const Tensors& in) { return in; }, {x()}); }},
       {Kind::value, "order must be at least 1", [] { gradcheck([](const Tensors& in) { return in; }, {ones({2}, {.dtype = f64})}, {.order = 0}); }},
       {Kind::value, "linear names input 4", [] { gradcheck([](const Tensors& in) { return in; }, {ones({2}, {.dtype = f64})}, {.linear = {4}}); }},
@@ -182,13 +170,9 @@ std::vector<BadCall> layer_calls() {
       {Kind::value, "[Linear] in_features must be at least 1, got 0", [] { nn::Linear(0, 2); }},
       {Kind::value, "out_features must be at least 1, got -3", [] { nn::Linear(3, -3); }},
       {Kind::shape, "[linear]",
-       [] {
-         linear_layer()(ones({2, 4}));
-       }},
+       [] { linear_layer()(ones({2, 4})); }},
       {Kind::dtype, "[linear] needs one dtype",
-       [] {
-         linear_layer()(ones({2, 3}, {.dtype = f64}));
-       }},
+       [] { linear_layer()(ones({2, 3}, {.dtype = f64})); }},
       {Kind::value, "[Conv2d] in_channels must be at least 1", [] { nn::Conv2d(0, 2, 3); }},
       {Kind::value, "[Conv1d] kernel_size must be at least 1, got 0", [] { nn::Conv1d(1, 2, 0); }},
       {Kind::value, "[Conv3d] 2 groups do not divide 3 input and 4 output channels", [] { nn::Conv3d(3, 4, 3, {.groups = 2}); }},
@@ -203,9 +187,7 @@ std::vector<BadCall> layer_calls() {
       {Kind::shape, "normalises 3 channels, x has 2", [] { nn::BatchNorm2d(3)(image_batch()); }},
       {Kind::shape, "needs 4 dimensions", [] { nn::BatchNorm2d(3)(x()); }},
       {Kind::value, "more than one value per channel",
-       [] {
-         nn::BatchNorm1d(3)(ones({1, 3}));
-       }},
+       [] { nn::BatchNorm1d(3)(ones({1, 3})); }},
       {Kind::value, "[InstanceNorm1d]", [] { nn::InstanceNorm1d(-1); }},
       {Kind::value, "3 groups do not divide 4 channels", [] { nn::GroupNorm(3, 4); }},
       {Kind::shape, "[GroupNorm] normalises 4 channels", [] { nn::GroupNorm(2, 4)(image_batch()); }},
@@ -215,9 +197,7 @@ std::vector<BadCall> layer_calls() {
       {Kind::shape, "[layer_norm] x (2, 3) does not end in normalized_shape (2,)", [] { nn::LayerNorm({2})(x()); }},
       {Kind::shape, "needs 3 dimensions", [] { nn::InstanceNorm1d(3)(x()); }},
       {Kind::value, "[AdaptiveMaxPool3d] output_size must be at least 1, got -2",
-       [] {
-         nn::AdaptiveMaxPool3d({1, -2, 1});
-       }},
+       [] { nn::AdaptiveMaxPool3d({1, -2, 1}); }},
       {Kind::value, "[Dropout] p must be in [0, 1], got 1.5", [] { nn::Dropout(1.5); }},
       {Kind::value, "[Dropout2d] p must be in [0, 1], got nan", [] { nn::Dropout2d(NAN); }},
       {Kind::value, "[Embedding] num_embeddings", [] { nn::Embedding(0, 2); }},
@@ -234,25 +214,19 @@ std::vector<BadCall> layer_calls() {
       {Kind::value, "[AvgPool1d] kernel_size", [] { nn::AvgPool1d(-2); }},
       {Kind::value, "[MaxUnpool3d] kernel_size", [] { nn::MaxUnpool3d(0); }},
       {Kind::value, "[AdaptiveAvgPool2d] output_size must be at least 1, got 0",
-       [] {
-         nn::AdaptiveAvgPool2d({0, 2});
-       }},
+       [] { nn::AdaptiveAvgPool2d({0, 2}); }},
       {Kind::shape, "does not fit size 4", [] { nn::AvgPool2d(5)(image_batch()); }},
       {Kind::value, "[Upsample] needs either size or scale_factor", [] { nn::Upsample(InterpolateOptions{}); }},
       {Kind::value, "[PixelShuffle] upscale_factor", [] { nn::PixelShuffle(0); }},
       {Kind::shape, "do not divide by 3²", [] { nn::PixelShuffle(3)(image_batch()); }},
       {Kind::value, "[PixelUnshuffle]", [] { nn::PixelUnshuffle(-1); }},
       {Kind::value, "[ReflectionPad2d] needs 4 amounts",
-       [] {
-         nn::ReflectionPad2d({1, 2, 3});
-       }},
+       [] { nn::ReflectionPad2d({1, 2, 3}); }},
       {Kind::shape, "reflecting 4 elements", [] { nn::ReflectionPad1d(4)(x()); }},
       {Kind::shape, "[ZeroPad3d] x needs 5 dimensions, or 4 unbatched", [] { nn::ZeroPad3d(1)(x()); }},
       {Kind::shape, "dim 5 is out of range", [] { nn::Flatten(5)(x()); }},
       {Kind::shape, "does not split into (2, 2)",
-       [] {
-         nn::Unflatten(1, {2, 2})(x());
-       }},
+       [] { nn::Unflatten(1, {2, 2})(x()); }},
       {Kind::shape, "[softmax] dim 7", [] { nn::Softmax(7)(x()); }},
       {Kind::value, "position 3 of 1",
        [] {
@@ -283,13 +257,9 @@ std::vector<BadCall> layer_calls() {
        }},
       {Kind::dtype, "can be f32 or f64, not i64", [] { linear_layer().to(i64); }},
       {Kind::value, "the tensors do not fit Linear",
-       [] {
-         linear_layer().load_state_dict({{"weight", ones({2, 2})}});
-       }},
+       [] { linear_layer().load_state_dict({{"weight", ones({2, 2})}}); }},
       {Kind::value, "the tensors do not fit Linear",
-       [] {
-         linear_layer().load_state_dict({{"weight", ones({2, 3})}, {"bias", ones({2})}, {"more", ones({2})}});
-       }},
+       [] { linear_layer().load_state_dict({{"weight", ones({2, 3})}, {"bias", ones({2})}, {"more", ones({2})}}); }},
       {Kind::autograd, "assign its detach()",
        [] {
          nn::Linear layer{3, 2};
@@ -312,17 +282,11 @@ std::vector<BadCall> init_calls() {
       {Kind::shape, "two dimensions or more", [] { nn::init::xavier_normal_(ones({3})); }},
       {Kind::shape, "rank 3 to 5", [] { nn::init::dirac_(x()); }},
       {Kind::value, "2 groups do not divide",
-       [] {
-         nn::init::dirac_(ones({3, 1, 3}), 2);
-       }},
+       [] { nn::init::dirac_(ones({3, 1, 3}), 2); }},
       {Kind::shape, "[bilinear_] needs a weight",
-       [] {
-         nn::init::bilinear_(ones({2, 3, 4, 4}));
-       }},
+       [] { nn::init::bilinear_(ones({2, 3, 4, 4})); }},
       {Kind::value, "scale 2 squared does not divide the 3 filters",
-       [] {
-         nn::init::icnr_(ones({3, 1, 3, 3}), 2);
-       }},
+       [] { nn::init::icnr_(ones({3, 1, 3, 3}), 2); }},
       {Kind::dtype, "needs f32 or f64", [] { nn::init::normal_(ones({2}, {.dtype = i64})); }},
   };
 }
@@ -350,17 +314,13 @@ std::vector<BadCall> optim_calls() {
       {Kind::value, "initial_accumulator_value must not be negative", [] { optim::Adagrad(parameters(), {.initial_accumulator_value = -1}); }},
       {Kind::value, "[SGD]", [] { optim::SGD(parameters(), {.nesterov = true}); }},
       {Kind::value, "got 1",
-       [] {
-         optim::Adam(parameters(), {.betas = {1, 0.9}});
-       }},
+       [] { optim::Adam(parameters(), {.betas = {1, 0.9}}); }},
       {Kind::value, "got -1e-08", [] { optim::Adam(parameters(), {.eps = -1e-8}); }},
       {Kind::value, "[AdamW]", [] { optim::AdamW(parameters(), {.weight_decay = -1}); }},
       {Kind::value, "[RMSprop]", [] { optim::RMSprop(parameters(), {.alpha = -1}); }},
       {Kind::value, "[Adagrad]", [] { optim::Adagrad(parameters(), {.lr_decay = -1}); }},
       {Kind::value, "[Lion]",
-       [] {
-         optim::Lion(parameters(), {.betas = {0.9, 2}});
-       }},
+       [] { optim::Lion(parameters(), {.betas = {0.9, 2}}); }},
       {Kind::value, "call backward() on a loss that depends on them", [] { sgd().step(); }},
       {Kind::value, "there is no group 3", [] { sgd().lr(3); }},
       {Kind::value, "lr must be finite and not negative", [] { sgd().set_lr(INFINITY); }},
@@ -381,9 +341,7 @@ std::vector<BadCall> optim_calls() {
       {Kind::value, "start_factor must lie in (0, 1]", [] { optim::Schedule(optim::LinearLR{.start_factor = 0}); }},
       {Kind::value, "[StepLR]", [] { optim::Schedule(optim::StepLR{.step_size = 0}); }},
       {Kind::value, "milestones must rise",
-       [] {
-         optim::Schedule(optim::MultiStepLR{.milestones = {5, 2}});
-       }},
+       [] { optim::Schedule(optim::MultiStepLR{.milestones = {5, 2}}); }},
       {Kind::value, "[CosineAnnealingLR]", [] { optim::Schedule(optim::CosineAnnealingLR{.T_max = 0}); }},
       {Kind::value, "[CosineAnnealingWarmRestarts]", [] { optim::Schedule(optim::CosineAnnealingWarmRestarts{.T_0 = 0}); }},
       {Kind::value, "[LinearLR]", [] { optim::Schedule(optim::LinearLR{.total_iters = 0}); }},
@@ -391,9 +349,7 @@ std::vector<BadCall> optim_calls() {
       {Kind::value, "[OneCycleLR]", [] { optim::Schedule(optim::OneCycleLR{.total_steps = 0}); }},
       {Kind::value, "there is no function", [] { optim::Schedule(optim::LambdaLR{}); }},
       {Kind::value, "schedules need",
-       [] {
-         optim::Schedule(optim::SequentialLR{{optim::StepLR{}}, {1, 2}});
-       }},
+       [] { optim::Schedule(optim::SequentialLR{{optim::StepLR{}}, {1, 2}}); }},
       {Kind::value, "there are no schedules", [] { optim::Schedule(optim::ChainedLR{}); }},
       {Kind::value, "has no momentum",
        [] {
@@ -421,7 +377,7 @@ std::vector<BadCall> data_calls() {
       {Kind::value, "drop_last is set", [] { data::DataLoader(One{}, {.batch_size = 2, .drop_last = true}); }},
       {Kind::value, "there is no batch 5 in epoch 0", [] { data::DataLoader(One{}).seek(0, 5); }},
       {Kind::io, "there is no folder", [] { data::ImageSet::open("there/is/no/such"); }},
-      {Kind::value, "channels must be 0, 1 or 3, got 2", [] { data::ImageSet::open(".", {.channels = 2}); }},
+      {Kind::value, "channels must be 0 to 4, got 9", [] { data::ImageSet::open(".", {.channels = 9}); }},
       {Kind::value, "needs at least one image, got 0", [] { data::ImageSet::generated(0); }},
       {Kind::value, "there is no image 4 among 1", [] { data::ImageSet::generated(1, {.size = 32}).load(4); }},
       {Kind::value, "there is no range [1, 5) among 1", [] { data::ImageSet::generated(1, {.size = 32}).subset(1, 5); }},
@@ -430,37 +386,29 @@ std::vector<BadCall> data_calls() {
       {Kind::value, "cell must be 8 to 1024", [] { data::synthetic_membrane(0, {.size = 32, .cell = 1}); }},
       {Kind::shape, "[crop] needs (channels, height, width)", [] { data::crop(x(), 2, {}); }},
       {Kind::value, "size must be at least 1, got 0",
-       [] {
-         data::CropDataset(data::ImageSet::generated(1, {.size = 32}), {{0.5}, {1}}, {.size = 0});
-       }},
+       [] { data::CropDataset(data::ImageSet::generated(1, {.size = 32}), {.mean = {0.5}, .deviation = {1}}, {.size = 0}); }},
       {Kind::value, "the images have 2 classes, not 1",
        [] {
-         data::CropDataset(data::ImageSet::generated(1, {.size = 32}), {{0.5}, {1}}, {.size = 8, .classes = 1});
+         data::CropDataset(data::ImageSet::generated(1, {.size = 32}), {.mean = {0.5}, .deviation = {1}}, {.size = 8, .classes = 1});
        }},
-      {Kind::value, "needs 2 to 256 classes, got 1", [] { data::ConfusionMatrix(1); }},
-      {Kind::dtype, "class ids as u8", [] { data::ConfusionMatrix(2).add(x(), x()); }},
-      {Kind::shape, "differ in shape", [] { data::ConfusionMatrix(2).add(zeros({2}, {.dtype = u8}), zeros({3}, {.dtype = u8})); }},
-      {Kind::value, "class id 9 is not among 2", [] { data::ConfusionMatrix(2).add(full({2}, 9, {.dtype = u8}), zeros({2}, {.dtype = u8})); }},
-      {Kind::value, "2 classes and 3 do not add up", [] { data::ConfusionMatrix(2).add(data::ConfusionMatrix(3)); }},
+      {Kind::value, "needs 2 to 256 classes, got 1", [] { metrics::ConfusionMatrix(1); }},
+      {Kind::dtype, "class ids as u8", [] { metrics::ConfusionMatrix(2).add(x(), x()); }},
+      {Kind::shape, "differ in shape", [] { metrics::ConfusionMatrix(2).add(zeros({2}, {.dtype = u8}), zeros({3}, {.dtype = u8})); }},
+      {Kind::value, "class id 9 is not among 2", [] { metrics::ConfusionMatrix(2).add(full({2}, 9, {.dtype = u8}), zeros({2}, {.dtype = u8})); }},
+      {Kind::value, "2 classes and 3 do not add up", [] { metrics::ConfusionMatrix(2).add(metrics::ConfusionMatrix(3)); }},
       {Kind::io, "is not a PNG file", [] { data::read_png(garbage()); }},
       {Kind::io, "no/such.png", [] { data::read_png("there/is/no/such.png"); }},
       {Kind::io, "no/such.png", [] { data::read_png_info("there/is/no/such.png"); }},
       {Kind::value, "bit_depth must be 8 or 16, got 4", [] { data::write_png("bad.png", x(), {.bit_depth = 4}); }},
       {Kind::dtype, "needs u8, f32 or f64, got i64",
-       [] {
-         data::write_png("bad.png", ones({2, 2}, {.dtype = i64}));
-       }},
+       [] { data::write_png("bad.png", ones({2, 2}, {.dtype = i64})); }},
       {Kind::shape, "1 to 4, height, width",
-       [] {
-         data::write_png("bad.png", ones({5, 2, 2}));
-       }},
+       [] { data::write_png("bad.png", ones({5, 2, 2})); }},
       {Kind::io, "no/such.png", [] { data::write_png("there/is/no/such.png", x()); }},
-      {Kind::value, "channels must be 0, 1 or 3", [] { data::read_image("bad.png", 2); }},
+      {Kind::value, "channels must be 0 to 4, got 9", [] { data::read_image("bad.png", 9); }},
       {Kind::io, "cannot read the folder", [] { data::list_images("there/is/no/such"); }},
-      {Kind::shape, "[normalize] expects (1, height, width)",
-       [] {
-         data::normalize(ones({3, 2, 2}), {{0}, {1}});
-       }},
+      {Kind::shape, "[normalize] expects (1, …), got (3, 2, 2)",
+       [] { data::normalize(ones({3, 2, 2}), {.mean = {0}, .deviation = {1}}); }},
       {Kind::io, "cannot", [] { nn::Checkpoint::load("there/is/no/such.ckpt"); }},
       {Kind::io, "header", [] { nn::Checkpoint::load(garbage()); }},
       {Kind::value, "given twice",
