@@ -33,7 +33,8 @@ Block block_at(const ConvReading& reading, const Blocking& blocking, Index i) {
   return block;
 }
 
-Blocking choose_blocking(const ConvReading& reading, Index least, Index most, Index wanted, Index item_size) {
+Blocking choose_blocking(const ConvReading& reading, Index least, Index most, Index wanted, Index item_size,
+                         Index tile) {
   Blocking b;
   for (int a = 0; a < max_conv_rank; ++a) {
     b.box[a] = reading.axis[a].positions;
@@ -52,11 +53,14 @@ Blocking choose_blocking(const ConvReading& reading, Index least, Index most, In
     b.box[a] = divide_up(reading.axis[a].positions, b.counts[a]);
     b.counts[a] = divide_up(reading.axis[a].positions, b.box[a]);
   }
-  // Small planes: several images at a time.
-  const Index images = std::clamp<Index>(divide_up(least, b.positions()), 1, reading.batch);
+  // Small planes: several images at a time, evenly; as many as make a tile of columns (or several) one position, whose
+  // padding is then left out, if that is not far more than asked for.
+  Index images = std::clamp<Index>(divide_up(least, b.positions()), 1, reading.batch);
+  images = divide_up(reading.batch, divide_up(reading.batch, images));
+  const Index whole = std::min(divide_up(images, tile) * tile, reading.batch);
+  if (whole <= 2 * images) images = whole;
+  b.images = images;
   b.image_blocks = divide_up(reading.batch, images);
-  b.images = divide_up(reading.batch, b.image_blocks);
-  b.image_blocks = divide_up(reading.batch, b.images);
   return b;
 }
 

@@ -55,7 +55,7 @@ class ChannelConv {
         steps_(choose_steps()),
         blocking_(choose_blocking(reading, least_pixels, most_pixels,
                                   divide_up(wanted_items, reading.groups * static_cast<Index>(panels_.size())),
-                                  sizeof(T))),
+                                  sizeof(T), k_.tile)),
         tile_(reading, blocking_.box, blocking_.images, false, sizeof(T)) {
     choose_tile_channels();
     choose_panel_groups();

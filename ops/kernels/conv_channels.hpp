@@ -35,8 +35,8 @@ inline Index divide_up(Index a, Index b) { return (a + b - 1) / b; }
 
 /// Positions cut into boxes of one size (smaller at the ends), and images into runs.
 struct Blocking {
-  Box box, counts;    ///< positions of a box, boxes per axis
-  Index images = 1;   ///< images that a block spans
+  Box box, counts;   ///< positions of a box, boxes per axis
+  Index images = 1;  ///< images that a block spans
   Index image_blocks = 1;
   Index blocks() const { return image_blocks * counts.product(); }
   Index positions() const { return box.product(); }
@@ -50,7 +50,9 @@ struct Block {
 Block block_at(const ConvReading& reading, const Blocking& blocking, Index i);
 
 /// Chooses boxes: `least` positions times images or more where there are as many, `most` at most, fewer than that
-/// where a source tile of all channels would pass tile_bytes or where fewer than `wanted` blocks would result.
-Blocking choose_blocking(const ConvReading& reading, Index least, Index most, Index wanted, Index item_size);
+/// where a source tile of all channels would pass tile_bytes or where fewer than `wanted` blocks would result. Several
+/// images are a multiple of `tile`, if there are as many.
+Blocking choose_blocking(const ConvReading& reading, Index least, Index most, Index wanted, Index item_size,
+                         Index tile = 1);
 
 }  // namespace duet::kernels

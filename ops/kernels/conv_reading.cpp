@@ -184,7 +184,13 @@ void SourceTile::fill(T* tile, const T* source, Index source_image, Index images
   for (int a = 0; a < max_conv_rank; ++a) {
     const Index spared = form_[a] == Form::split ? 0 : (box_[a] - box[a]) * position_step_[a];
     from[a].resize(static_cast<std::size_t>(length_[a] - spared));
-    for (std::size_t i = 0; i < from[a].size(); ++i) from[a][i] = sample(a, start[a], static_cast<Index>(i));
+    const Index samples = static_cast<Index>(from[a].size());
+    if (form_[a] == Form::stretch) {  // the usual form, without a call each
+      const Index first = start[a] * reading_.axis[a].step + low_[a], size = reading_.axis[a].source;
+      for (Index i = 0; i < samples; ++i) from[a][i] = first + i >= 0 && first + i < size ? first + i : -1;
+    } else {
+      for (Index i = 0; i < samples; ++i) from[a][i] = sample(a, start[a], i);
+    }
   }
   // The part of a row that is inside the source, where it can be copied as one.
   const Index length = static_cast<Index>(from[2].size());

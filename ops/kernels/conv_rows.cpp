@@ -20,6 +20,35 @@ bool reads_directly(const ConvReading& r) {
   return r.inside() && r.axis[2].step == 1 && r.source_channels * r.source_plane < INT32_MAX;
 }
 
+/// Whether 3 x 3 taps with a padding of one run over planes that keep their size: such planes need no copy, the kernel
+/// knows what lies around them.
+bool bare_planes(const ConvReading& r) {
+  if (r.axis[0].taps() != 1 || r.axis[0].source != 1 || r.axis[0].out != 1 || r.axis[0].delta[0] != 0) return false;
+  for (int a = 1; a < max_conv_rank; ++a) {
+    const AxisReading& axis = r.axis[a];
+    if (axis.taps() != 3 || axis.step != 1 || axis.period != 1 || axis.source != axis.out) return false;
+    if (axis.delta[1] != 0 || axis.delta[0] * axis.delta[0] != 1 || axis.delta[2] != -axis.delta[0]) return false;
+  }
+  return r.source_channels * r.source_plane < INT32_MAX;
+}
+
+/// Whether the kernel may read a vector around the rows of a block of a bare plane, whose first element is number
+/// `first` of `total`.
+bool surrounded(Index first, Index count, Index total, int vector) {
+  return first > 0 && total - (first + count) >= 2 * vector;
+}
+
+/// The offsets of all taps of all channels in planes as they are.
+std::vector<std::int32_t> bare_offsets(const ConvReading& r) {
+  std::vector<std::int32_t> list;
+  for (Index c = 0; c < r.source_channels; ++c)
+    for (Index t = 0; t < r.taps; ++t)
+      list.push_back(static_cast<std::int32_t>(c * r.source_plane +
+                                               r.axis[1].delta[r.tap_along(t, 1)] * r.axis[2].source +
+                                               r.axis[2].delta[r.tap_along(t, 2)]));
+  return list;
+}
+
 template <class T>
 class RowConv {
  public:
@@ -31,26 +60,28 @@ class RowConv {
         out_(out),
         chunks_(divide_up(reading.out_channels, 4)),
         direct_(reads_directly(reading)),
-        blocking_(choose_blocking(reading, least_pixels, most_pixels, divide_up(wanted_items, reading.groups), sizeof(T))),
+        blocking_(
+            choose_blocking(reading, least_pixels, most_pixels, divide_up(wanted_items, reading.groups), sizeof(T))),
         tile_(reading, blocking_.box, 1, true, sizeof(T)) {
     blocking_.image_blocks = reading.batch;
     blocking_.images = 1;
     joined_ = direct_ && r_.pointwise() && blocking_.box[2] == r_.axis[2].positions;
     list_offsets();
     arrange_weights(weight);
+    if (r_.out_channels == 1 && bare_planes(r_) && blocking_.counts[2] == 1) bare_offset_ = bare_offsets(r_);
   }
 
   void run() {
     const Index items = r_.groups * blocking_.blocks();
     const Index products = blocking_.positions() * r_.taps * r_.source_channels * r_.out_channels;
-    parallel_for(items, std::max<Index>(1, std::min(item_products / products, items / wanted_items)),
-                 [&](Index begin, Index end) {
-                   const Index tile = direct_ ? 0 : tile_.size(r_.source_channels);
-                   const Index rows = r_.axis[2].period == 1 ? 0 : 4 * r_.axis[2].phases * blocking_.box[2];
-                   const Scratch scratch((tile + rows) * static_cast<Index>(sizeof(T)));
-                   for (Index i = begin; i < end; ++i)
-                     compute(i % r_.groups, i / r_.groups, scratch.as<T>(), scratch.as<T>() + tile);
-                 });
+    // Runs of items, so that the source of the next one can be fetched during this one.
+    const Index few = std::min(item_products / products, items / wanted_items);
+    parallel_for(items, std::max<Index>({1, items / (2 * wanted_items), few}), [&](Index begin, Index end) {
+      const Index tile = direct_ ? 0 : tile_.size(r_.source_channels);
+      const Index rows = r_.axis[2].period == 1 ? 0 : 4 * r_.axis[2].phases * blocking_.box[2];
+      const Scratch scratch((tile + rows) * static_cast<Index>(sizeof(T)));
+      for (Index i = begin; i < end; ++i) compute(i, i + 1 < end ? i + 1 : -1, scratch.as<T>(), scratch.as<T>() + tile);
+    });
   }
 
  private:
@@ -61,9 +92,11 @@ class RowConv {
       for (Index c = 0; c < r_.source_channels; ++c)
         for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
           const Index t = r_.order[i];
-          const Index direct = r_.axis[0].delta[r_.tap_along(t, 0)] * depth + r_.axis[1].delta[r_.tap_along(t, 1)] * row +
-                               r_.axis[2].delta[r_.tap_along(t, 2)] + c * r_.source_plane;
-          offset_.push_back(static_cast<std::int32_t>(direct_ ? direct : c * tile_.channel_stride() + tile_.tap_offset(t)));
+          const Index direct = r_.axis[0].delta[r_.tap_along(t, 0)] * depth +
+                               r_.axis[1].delta[r_.tap_along(t, 1)] * row + r_.axis[2].delta[r_.tap_along(t, 2)] +
+                               c * r_.source_plane;
+          offset_.push_back(
+              static_cast<std::int32_t>(direct_ ? direct : c * tile_.channel_stride() + tile_.tap_offset(t)));
         }
     }
     first_term_.push_back(static_cast<Index>(offset_.size()));
@@ -86,20 +119,61 @@ class RowConv {
       }
   }
 
-  void compute(Index group, Index block_index, T* tile, T* rows) const {
-    const Block block = block_at(r_, blocking_, block_index);
+  /// What an item will read, spread over the rows of another one.
+  Ahead ahead_of(Index item) const {
+    if (item < 0 || direct_) return {};
+    const Block block = block_at(r_, blocking_, item / r_.groups);
+    const Index plane = (block.image * r_.groups + item % r_.groups) * r_.source_channels * r_.source_plane;
+    Ahead ahead = tile_.ahead(source_ + plane, 0, 1, r_.source_channels, block.start, block.box, sizeof(T));
+    ahead.at_once = divide_up(ahead.lines(), std::max<Index>(1, blocking_.positions() / (8 * k_.lanes)));
+    return ahead;
+  }
+
+  void compute(Index item, Index next, T* tile, T* rows) const {
+    const Index group = item % r_.groups;
+    const Block block = block_at(r_, blocking_, item / r_.groups);
     const Index plane = (block.image * r_.groups + group) * r_.source_channels * r_.source_plane;
+    Ahead ahead = ahead_of(next);
+    if (is_bare(plane, block)) return compute_bare(group, block, source_ + plane, ahead);
     if (!direct_) tile_.fill(tile, source_ + plane, 0, 1, r_.source_channels, block.start, block.box);
     for (Index i = 0; i < chunks_; ++i)
       for (Index f = 0; f < r_.phases(); f += r_.axis[2].phases) {
         const Index fh = f / r_.axis[2].phases % r_.axis[1].phases, fd = f / r_.axis[2].phases / r_.axis[1].phases;
-        for (Index d = 0; d < block.box[0]; ++d) compute_rows(group, i, f, fd, fh, block, d, source_ + plane, tile, rows);
+        for (Index d = 0; d < block.box[0]; ++d)
+          compute_rows(group, i, f, fd, fh, block, d, source_ + plane, tile, rows, ahead);
       }
+  }
+
+  bool is_bare(Index plane, const Block& block) const {
+    const Index row = r_.axis[2].source, first = plane + block.start[1] * row;
+    const Index count = (r_.source_channels - 1) * r_.source_plane + block.box[1] * row;
+    return !bare_offset_.empty() &&
+           surrounded(first, count, r_.batch * r_.groups * r_.source_channels * r_.source_plane, k_.lanes);
+  }
+
+  void compute_bare(Index group, const Block& block, const T* source, Ahead& ahead) const {
+    const Index row = r_.axis[2].source;
+    RowProduct<T> task{};
+    task.source = source + block.start[1] * row;
+    task.source_row = task.to_row = row;
+    task.offset = bare_offset_.data();
+    task.weights = weights_.data() + group * static_cast<Index>(bare_offset_.size());
+    task.terms = static_cast<Index>(bare_offset_.size());
+    task.bias = bias_ ? bias_ + group : nullptr;
+    task.to = out_ + (block.image * r_.groups + group) * r_.out_plane + block.start[1] * row;
+    task.outputs = 1;
+    task.rows = block.box[1];
+    task.count = row;
+    task.ahead = &ahead;
+    task.bare = true;
+    task.first_missing = block.start[1] == 0;
+    task.last_missing = block.start[1] + block.box[1] == r_.axis[1].out;
+    k_.rows(task);
   }
 
   /// All rows of one depth and of one phase of depth and height.
   void compute_rows(Index group, Index chunk_index, Index f, Index fd, Index fh, const Block& block, Index d,
-                    const T* source, const T* tile, T* rows) const {
+                    const T* source, const T* tile, T* rows, Ahead& ahead) const {
     const AxisReading &ad = r_.axis[0], &ah = r_.axis[1], &aw = r_.axis[2];
     const Slice outputs = chunk(chunk_index);
     const Index od = (block.start[0] + d) * ad.period + fd, oh = block.start[1] * ah.period + fh;
@@ -110,14 +184,17 @@ class RowConv {
     task.outputs = static_cast<int>(outputs.size());
     task.bias = bias_ ? bias_ + channel : nullptr;
     task.may_overread = !direct_;
+    task.ahead = &ahead;
     if (direct_) {
-      task.source = source + ((block.start[0] + d) * ad.step * ah.source + block.start[1] * ah.step) * aw.source + block.start[2];
+      task.source =
+          source + ((block.start[0] + d) * ad.step * ah.source + block.start[1] * ah.step) * aw.source + block.start[2];
       task.source_row = ah.step * aw.source;
     } else {
       task.source = tile + tile_.position_offset(0, d);
       task.source_row = tile_.position_offset(1, 1);
     }
-    T* to = out_ + (block.image * r_.groups * r_.out_channels + channel) * r_.out_plane + (od * ah.out + oh) * aw.out + ow;
+    T* to =
+        out_ + (block.image * r_.groups * r_.out_channels + channel) * r_.out_plane + (od * ah.out + oh) * aw.out + ow;
     const auto set_phase = [&](Index phase) {
       task.offset = offset_.data() + first_term_[phase];
       task.terms = first_term_[phase + 1] - first_term_[phase];
@@ -175,7 +252,7 @@ class RowConv {
   bool direct_, joined_ = false;
   Blocking blocking_;
   SourceTile tile_;
-  std::vector<std::int32_t> offset_;
+  std::vector<std::int32_t> offset_, bare_offset_;  // the latter empty if planes need a copy
   std::vector<Index> first_term_;
   std::vector<T> weights_;
 };
@@ -195,10 +272,11 @@ class RowWeight {
     blocking_.image_blocks = reading.batch;
     blocking_.images = 1;
     direct_ = r_.pointwise() && reads_directly(r_) && blocking_.box[2] == r_.axis[2].positions;
+    if (bare_planes(r_) && blocking_.counts[2] == 1) bare_offset_ = bare_offsets(r_);
     for (Index c = 0; c < r_.source_channels; ++c)
       for (Index t = 0; t < r_.taps; ++t)
-        offset_.push_back(static_cast<std::int32_t>(
-            direct_ ? c * r_.source_plane : c * tile_.channel_stride() + tile_.tap_offset(t)));
+        offset_.push_back(static_cast<std::int32_t>(direct_ ? c * r_.source_plane
+                                                            : c * tile_.channel_stride() + tile_.tap_offset(t)));
   }
 
   void run() {
@@ -211,7 +289,8 @@ class RowWeight {
         const Index group = i % r_.groups, split = i / r_.groups;
         const Slice blocks = slice(blocking_.blocks(), splits, split);
         T* to = partial.data() + split * count + group * r_.out_channels * terms;
-        for (Index b = blocks.begin; b < blocks.end; ++b) accumulate(group, block_at(r_, blocking_, b), tile.as<T>(), to);
+        for (Index b = blocks.begin; b < blocks.end; ++b)
+          accumulate(group, block_at(r_, blocking_, b), b + 1 < blocks.end ? b + 1 : -1, tile.as<T>(), to);
       }
     });
     for (Index i = 0; i < count; ++i) {
@@ -222,17 +301,40 @@ class RowWeight {
   }
 
  private:
-  void accumulate(Index group, const Block& block, T* tile, T* to) const {
+  /// What a block will read of both sides, spread over the rows of another one.
+  void look_ahead(Index group, Index next, Ahead& ahead, Ahead& then) const {
+    if (next < 0 || direct_) return;
+    const Block block = block_at(r_, blocking_, next);
+    const Index plane = block.image * r_.groups + group, item = static_cast<Index>(sizeof(T));
+    ahead = tile_.ahead(source_ + plane * r_.source_channels * r_.source_plane, 0, 1, r_.source_channels, block.start,
+                        block.box, item);
+    const Index first = (block.start[0] * r_.axis[1].out + block.start[1]) * r_.axis[2].out;
+    then.at = reinterpret_cast<const char*>(out_ + plane * r_.out_channels * r_.out_plane + first);
+    then.bytes = std::min(block.box[0] * block.box[1] * r_.axis[2].out, r_.out_plane - first) * item;
+    then.end = then.at + then.bytes;
+    then.stride = r_.out_plane * item;
+    then.runs = r_.out_channels;
+    ahead.then = &then;
+    const Index rows = std::max<Index>(1, block.box[0] * block.box[1] / 4 * r_.out_channels);
+    ahead.at_once = then.at_once = divide_up(ahead.lines() + then.lines(), rows);
+  }
+
+  void accumulate(Index group, const Block& block, Index next, T* tile, T* to) const {
     const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
     const Index channels = r_.source_channels, terms = static_cast<Index>(offset_.size());
     const T* source = source_ + (block.image * r_.groups + group) * channels * r_.source_plane;
-    if (!direct_) tile_.fill(tile, source, 0, 1, channels, block.start, block.box);
+    const Index row = aw.source, first = (source - source_) + block.start[1] * row;
+    const bool bare = !bare_offset_.empty() && surrounded(first, (channels - 1) * r_.source_plane + block.box[1] * row,
+                                                          r_.batch * r_.groups * channels * r_.source_plane, k_.lanes);
+    if (!direct_ && !bare) tile_.fill(tile, source, 0, 1, channels, block.start, block.box);
+    Ahead ahead{}, then{};
+    look_ahead(group, next, ahead, then);
     for (Index k = 0; k < r_.out_channels; ++k)
       for (Index d = 0; d < block.box[0]; ++d) {
         const Index plane = (block.image * r_.groups + group) * r_.out_channels + k;
         RowDots<T> task{};
-        task.lanes = out_ + plane * r_.out_plane +
-                     ((block.start[0] + d) * ah.out + block.start[1]) * aw.out + block.start[2];
+        task.lanes =
+            out_ + plane * r_.out_plane + ((block.start[0] + d) * ah.out + block.start[1]) * aw.out + block.start[2];
         task.lanes_row = aw.out;
         // A pointwise plane has no rows: one long run is as good.
         const Index start = ((block.start[0] + d) * ah.out + block.start[1]) * aw.out;
@@ -243,6 +345,15 @@ class RowWeight {
         task.rows = direct_ ? 1 : block.box[1];
         task.count = direct_ ? block.box[1] * block.box[2] : block.box[2];
         task.to = to + k * terms;
+        task.ahead = &ahead;
+        if (bare) {
+          task.source = source + block.start[1] * row;
+          task.source_row = row;
+          task.offset = bare_offset_.data();
+          task.bare = true;
+          task.first_missing = block.start[1] == 0;
+          task.last_missing = block.start[1] + block.box[1] == ah.out;
+        }
         k_.dots(task);
       }
   }
@@ -254,7 +365,7 @@ class RowWeight {
   T* weight_;
   Blocking blocking_;
   SourceTile tile_;
-  std::vector<std::int32_t> offset_;
+  std::vector<std::int32_t> offset_, bare_offset_;  // the latter empty if planes need a copy
   bool direct_ = false;
 };
 

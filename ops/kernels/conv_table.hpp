@@ -107,6 +107,10 @@ struct RowProduct {
   std::int64_t rows, count;
   bool accumulate;    ///< add to `to`; the bias is ignored
   bool may_overread;  ///< a vector's worth behind each row of the source may be read
+  Ahead* ahead;       ///< or null; some of it is asked for with each row, or tile of rows
+  /// Only for one output (or one list) of 3 x 3 taps: the source is a plane as it is, and what lies left and right of
+  /// its rows counts as zero; likewise the first or the last row that the taps reach.
+  bool bare, first_missing, last_missing;
 };
 
 /// to[term] += sum over rows and i of lanes[row * lanes_row + i] * source[row * source_row + offset[term] + i].
@@ -120,6 +124,8 @@ struct RowDots {
   std::int64_t terms;
   std::int64_t rows, count;
   T* to;
+  Ahead* ahead;                            ///< or null; some of it is asked for with each row, or few rows
+  bool bare, first_missing, last_missing;  ///< as in RowProduct
 };
 
 template <class T>

@@ -2,6 +2,7 @@
 // channels by a few vectors of pixels in registers, weights broadcast.
 #pragma once
 
+#include <duet/ops/kernels/arch/conv_grid.hpp>
 #include <duet/ops/kernels/arch/prelude.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
 
@@ -9,13 +10,6 @@ namespace {
 
 using duet::kernels::RowDots;
 using duet::kernels::RowProduct;
-
-template <class T>
-inline __attribute__((always_inline)) void store_some(const Batch<T>& value, T* to, std::int64_t count) {
-  T values[lanes<T>];
-  value.store_unaligned(values);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = values[i];
-}
 
 /// `outputs` by `vectors` sums of one row. `valid` pixels of the last vector are stored.
 template <class T, int outputs, int vectors, bool partial>
@@ -30,11 +24,8 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
         sum[o][v] = V(p.bias ? p.bias[o] : T(0));
       else if (!partial)
         sum[o][v] = V::load_unaligned(to + o * p.to_output + v * L);
-      else {
-        T values[L] = {};
-        for (std::int64_t i = 0; i < valid; ++i) values[i] = to[o * p.to_output + i];
-        sum[o][v] = V::load_unaligned(values);
-      }
+      else
+        sum[o][v] = load_some<T>(to + o * p.to_output, valid);
     }
   }
   const T* weights = p.weights;
@@ -85,6 +76,7 @@ void rows_of(const RowProduct<T>& p) {
     const T* source = p.source + row * p.source_row;
     T* to = p.to + row * p.to_row;
     std::int64_t i = 0;
+    if (p.ahead != nullptr) fetch_some(*p.ahead);
     for (; i + vectors * L <= p.count; i += vectors * L) row_tile<T, outputs, vectors, false>(p, source + i, to + i, L);
     if (vectors > 4 && i + 4 * L <= p.count) {
       row_tile<T, outputs, 4, false>(p, source + i, to + i, L);
@@ -105,11 +97,16 @@ void rows_of(const RowProduct<T>& p) {
 
 template <class T>
 void rows(const RowProduct<T>& p) {
+  if (p.outputs == 1 && (p.may_overread || p.bare) && all_grids(p.offset, p.terms, p.source_row)) return grid(p);
   switch (p.outputs) {
-    case 1: return rows_of<T, 1>(p);
-    case 2: return rows_of<T, 2>(p);
-    case 3: return rows_of<T, 3>(p);
-    default: return rows_of<T, 4>(p);
+    case 1:
+      return rows_of<T, 1>(p);
+    case 2:
+      return rows_of<T, 2>(p);
+    case 3:
+      return rows_of<T, 3>(p);
+    default:
+      return rows_of<T, 4>(p);
   }
 }
 
@@ -134,6 +131,7 @@ void dots_of(const RowDots<T>& p, const std::int32_t* offset, T* to) {
   }
   for (std::int64_t row = 0; row < p.rows; ++row) {
     const T* a = p.lanes + row * p.lanes_row;
+    if (p.ahead != nullptr) fetch_some(*p.ahead);
     const T* b[terms];
     for (int t = 0; t < terms; ++t) b[t] = p.source + row * p.source_row + offset[t];
     std::int64_t i = 0;
@@ -160,6 +158,10 @@ void some_dots(const RowDots<T>& p, std::int64_t first, std::int64_t count) {
 
 template <class T>
 void dots(const RowDots<T>& p) {
+  if (all_grids(p.offset, p.terms, p.source_row) && p.offset[0] < p.offset[1]) {
+    for (std::int64_t first = 0; first < p.terms; first += grid_taps) grid_dots(p, first);
+    return;
+  }
   const std::int64_t rounds = (p.terms + most_dots - 1) / most_dots;
   for (std::int64_t i = 0; i < rounds; ++i) {
     const std::int64_t first = p.terms * i / rounds, last = p.terms * (i + 1) / rounds;

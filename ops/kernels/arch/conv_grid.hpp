@@ -1,0 +1,185 @@
+// Kernels of 3 x 3 taps over the rows of a plane, towards or from a single channel: depthwise convolutions, and
+// first and last layers. What is read of a row serves the three rows of the output that need it, and the nine weights
+// (or sums) stay in registers.
+#pragma once
+
+#include <duet/ops/kernels/arch/conv_copy.hpp>
+#include <duet/ops/kernels/arch/prelude.hpp>
+#include <duet/ops/kernels/conv_table.hpp>
+
+namespace {
+
+using duet::kernels::RowDots;
+using duet::kernels::RowProduct;
+
+constexpr int grid_taps = 9;
+
+/// 1 if nine offsets are a 3 x 3 grid in reading order on rows `row` apart, -1 if in the opposite order, 0 if none.
+inline int grid_order(const std::int32_t* offset, std::int64_t row) {
+  int order[2] = {1, -1};
+  for (int& sign : order)
+    for (int t = 0; t < grid_taps; ++t)
+      if (offset[t] - offset[0] != sign * (t / 3 * row + t % 3)) sign = 0;
+  return order[0] != 0 ? 1 : order[1];
+}
+
+/// Whether all of a list of offsets are such grids, one after the other.
+inline bool all_grids(const std::int32_t* offset, std::int64_t terms, std::int64_t row) {
+  if (terms == 0 || terms % grid_taps != 0) return false;
+  for (std::int64_t t = 0; t < terms; t += grid_taps)
+    if (grid_order(offset + t, row) == 0) return false;
+  return true;
+}
+
+template <class T>
+inline __attribute__((always_inline)) void store_some(const Batch<T>& value, T* to, std::int64_t count) {
+  T values[lanes<T>];
+  value.store_unaligned(values);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = values[i];
+}
+
+template <class T>
+inline __attribute__((always_inline)) Batch<T> load_some(const T* from, std::int64_t count) {
+  T values[lanes<T>] = {};
+  for (std::int64_t i = 0; i < count; ++i) values[i] = from[i];
+  return Batch<T>::load_unaligned(values);
+}
+
+/// All bits set, but none in one lane (or in no lane at all, for -1).
+template <class T>
+inline Batch<T> all_but(std::int64_t lane) {
+  T values[lanes<T>];
+  __builtin_memset(values, 0xff, sizeof values);
+  if (lane >= 0) values[lane] = T(0);
+  return Batch<T>::load_unaligned(values);
+}
+
+/// What is read left and right of the rows: in a bare plane the neighbouring rows' elements, to be masked.
+template <class T>
+struct Edges {
+  Batch<T> left, right;
+};
+
+/// The strip of `vectors` from column `at` on, of which `valid` pixels of the last vector belong to the rows.
+template <class T, int vectors>
+inline Edges<T> edges_of(bool bare, std::int64_t at, std::int64_t valid, std::int64_t count) {
+  const bool last = at + (vectors - 1) * lanes<T> + valid == count;
+  return {all_but<T>(bare && at == 0 ? 0 : -1), all_but<T>(bare && last ? valid - 1 : -1)};
+}
+
+/// The three vectors that a tap row reads for vector v of a strip.
+template <class T, int vectors>
+inline __attribute__((always_inline)) Batch<T> pixels_at(const T* from, int j, int v, const Edges<T>& edges) {
+  const Batch<T> pixels = Batch<T>::load_unaligned(from + j + v * lanes<T>);
+  if (j == 0 && v == 0) return pixels & edges.left;
+  if (j == 2 && v == vectors - 1) return pixels & edges.right;
+  return pixels;
+}
+
+/// One grid over a strip: down the rows, each source row serves the three rows of sums under way.
+template <class T, int vectors, bool partial>
+inline __attribute__((always_inline)) void grid_strip(const RowProduct<T>& p, std::int64_t term, std::int64_t at,
+                                                      std::int64_t valid) {
+  using V = Batch<T>;
+  constexpr int L = lanes<T>;
+  const Edges<T> edges = edges_of<T, vectors>(p.bare, at, valid, p.count);
+  const std::int32_t* offset = p.offset + term;
+  const bool forward = offset[0] < offset[grid_taps - 1];
+  const T* from = p.source + (forward ? offset[0] : offset[grid_taps - 1]) + at;
+  V weight[grid_taps];
+  for (int t = 0; t < grid_taps; ++t) weight[t] = V(p.weights[term + (forward ? t : grid_taps - 1 - t)]);
+  const bool accumulate = p.accumulate || term > 0;
+  const V start(!accumulate && p.bias ? p.bias[0] : T(0));
+  V above[vectors], here[vectors], below[vectors];
+  for (int v = 0; v < vectors; ++v) above[v] = here[v] = start;
+  T* to = p.to + at - 2 * p.to_row;
+  for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, to += p.to_row) {
+    if (p.ahead != nullptr) fetch_some(*p.ahead);
+    for (int v = 0; v < vectors; ++v) below[v] = start;
+    if (!(i == 0 && p.first_missing) && !(i == p.rows + 1 && p.last_missing)) {
+#pragma GCC unroll 3
+      for (int j = 0; j < 3; ++j)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+          const V pixels = pixels_at<T, vectors>(from, j, v, edges);
+          above[v] = xsimd::fma(weight[6 + j], pixels, above[v]);
+          here[v] = xsimd::fma(weight[3 + j], pixels, here[v]);
+          below[v] = xsimd::fma(weight[j], pixels, below[v]);
+        }
+    }
+    if (i >= 2)
+      for (int v = 0; v < vectors; ++v) {
+        // Stores wait for their lines one at a time: ask early.
+        __builtin_prefetch(to + 6 * p.to_row + v * L, 1);
+        if (partial)
+          store_some<T>(accumulate ? above[v] + load_some<T>(to, valid) : above[v], to, valid);
+        else if (accumulate)
+          (above[v] + V::load_unaligned(to + v * L)).store_unaligned(to + v * L);
+        else
+          above[v].store_unaligned(to + v * L);
+      }
+    for (int v = 0; v < vectors; ++v) {
+      above[v] = here[v];
+      here[v] = below[v];
+    }
+  }
+}
+
+/// One output, all its terms grids.
+template <class T>
+void grid(const RowProduct<T>& p) {
+#if defined(DUET_ARCH_AVX512) || defined(__aarch64__)
+  constexpr int L = lanes<T>, vectors = 4;
+#else
+  constexpr int L = lanes<T>, vectors = 2;
+#endif
+  for (std::int64_t term = 0; term < p.terms; term += grid_taps) {
+    std::int64_t at = 0;
+    for (; at + vectors * L <= p.count; at += vectors * L) grid_strip<T, vectors, false>(p, term, at, L);
+    for (; at + L <= p.count; at += L) grid_strip<T, 1, false>(p, term, at, L);
+    if (at < p.count) grid_strip<T, 1, true>(p, term, at, p.count - at);
+  }
+}
+
+/// The terms from `first` on, a grid in reading order: nine dot products, each source row with three rows of lanes.
+template <class T>
+void grid_dots(const RowDots<T>& p, std::int64_t first) {
+  using V = Batch<T>;
+  constexpr int L = lanes<T>;
+  V sum[grid_taps];
+  for (int t = 0; t < grid_taps; ++t) sum[t] = V(T(0));
+  for (std::int64_t at = 0; at < p.count; at += L) {
+    const std::int64_t valid = p.count - at < L ? p.count - at : L;
+    Edges<T> edges = edges_of<T, 1>(p.bare, at, valid, p.count);
+    const T* from = p.source + p.offset[first] + at;
+    const T* lane = p.lanes + at;
+    V above(T(0)), here(T(0));
+    for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, lane += p.lanes_row) {
+      if (p.ahead != nullptr) fetch_some(*p.ahead);
+      const V below = i >= p.rows ? V(T(0)) : valid == L ? V::load_unaligned(lane) : load_some<T>(lane, valid);
+      if (!(i == 0 && p.first_missing) && !(i == p.rows + 1 && p.last_missing)) {
+#pragma GCC unroll 3
+        for (int j = 0; j < 3; ++j) {
+          // Behind the row stand numbers that may not even be finite: no product with a lane's zero removes those.
+          const V pixels = valid == L ? pixels_at<T, 1>(from, j, 0, edges)
+                                      : load_some<T>(from + j, valid) & (j == 0   ? edges.left
+                                                                         : j == 2 ? edges.right
+                                                                                  : all_but<T>(-1));
+          sum[j] = xsimd::fma(below, pixels, sum[j]);
+          sum[3 + j] = xsimd::fma(here, pixels, sum[3 + j]);
+          sum[6 + j] = xsimd::fma(above, pixels, sum[6 + j]);
+        }
+      }
+      above = here;
+      here = below;
+    }
+  }
+  for (int t = 0; t < grid_taps; ++t) {
+    T values[lanes<T>], total = T(0);
+    sum[t].store_unaligned(values);
+    for (int i = 0; i < lanes<T>; ++i) total += values[i];
+    p.to[first + t] += total;
+  }
+}
+
+}  // namespace
