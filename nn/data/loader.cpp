@@ -107,7 +107,8 @@ struct DataLoader::State {
   std::shared_ptr<const std::vector<std::int64_t>> order_of(std::int64_t epoch) {
     if (order_epoch != epoch) {
       order = std::make_shared<const std::vector<std::int64_t>>(
-          epoch_order(dataset->size(), options.shuffle, options.seed, epoch));
+          options.sampler ? options.sampler->order(epoch)
+                          : epoch_order(dataset->size(), options.shuffle, options.seed, epoch));
       order_epoch = epoch;
     }
     return order;
@@ -119,7 +120,8 @@ struct DataLoader::State {
     Sample batch;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t index = indices[static_cast<std::size_t>(first + i)];
-      Generator random = sample_generator(options.seed, epoch, index);
+      // A sampler may choose a sample twice: then the place in the epoch tells the two apart (−1 is the order's).
+      Generator random = sample_generator(options.seed, epoch, options.sampler ? -2 - first - i : index);
       const Sample sample = dataset->get(index, random);
       stack(batch.image, sample.image, i, count, index, "image");
       stack(batch.target, sample.target, i, count, index, "target");
@@ -196,7 +198,7 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptio
   if (options.workers < 0 || options.workers > 256)
     fail<ValueError>("DataLoader", "workers must be 0 to 256, got {}", options.workers);
   if (options.prefetch < 1) fail<ValueError>("DataLoader", "prefetch must be at least 1, got {}", options.prefetch);
-  const std::int64_t size = dataset->size();
+  const std::int64_t size = options.sampler ? options.sampler->size() : dataset->size();
   const std::int64_t batches = size / options.batch_size + (!options.drop_last && size % options.batch_size != 0);
   if (batches < 1)
     fail<ValueError>("DataLoader", "{} samples do not fill a batch of {}, and drop_last is set", size,

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <duet/nn/data/dataset.hpp>
+#include <duet/nn/data/sampler.hpp>
 
 namespace duet::data {
 
@@ -18,6 +19,7 @@ struct LoaderOptions {
   std::uint64_t seed = 0;  ///< of the order and of the samples' random numbers
   int workers = 1;         ///< background threads; 0: batches are made where they are asked for
   int prefetch = 4;        ///< how many batches may wait
+  std::shared_ptr<const Sampler> sampler = {};  ///< chooses samples and their order, in the place of `shuffle`
 };
 
 /// Iterates over batches: a Sample whose tensors have a leading batch dimension. Each loop over it is one epoch, also

@@ -14,7 +14,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr const char* own_keys[] = {"architecture", "options", "classes", "normalization", "threshold"};
 
-bool is_own(const std::string& key) { return std::find(std::begin(own_keys), std::end(own_keys), key) != std::end(own_keys); }
+bool is_own(const std::string& key) {
+  return std::find(std::begin(own_keys), std::end(own_keys), key) != std::end(own_keys);
+}
 
 /// The text of a key as JSON; IoError if it is missing or no JSON.
 Json parsed(const std::string& path, const Metadata& metadata, const char* key) {
@@ -47,10 +49,12 @@ Metadata to_metadata(const std::string& architecture, const std::vector<std::pai
 
 ModelDescription from_metadata(const std::string& path, const Metadata& metadata, const std::string& architecture,
                                std::vector<std::pair<std::string, std::int64_t>>& options) {
-  const auto found = std::find_if(metadata.begin(), metadata.end(), [](const auto& entry) { return entry.first == "architecture"; });
+  const auto found =
+      std::find_if(metadata.begin(), metadata.end(), [](const auto& entry) { return entry.first == "architecture"; });
   if (found == metadata.end())
     fail<IoError>("load", "'{}' does not describe its model: its metadata has no 'architecture'", path);
-  if (found->second != architecture) fail<IoError>("load", "'{}' holds a {}, not a {}", path, found->second, architecture);
+  if (found->second != architecture)
+    fail<IoError>("load", "'{}' holds a {}, not a {}", path, found->second, architecture);
   const Json numbers = parsed(path, metadata, "options");
   for (auto& [name, value] : options) {
     if (!numbers.is_object() || !numbers.contains(name) || !numbers[name].is_number_integer())
@@ -58,7 +62,8 @@ ModelDescription from_metadata(const std::string& path, const Metadata& metadata
     value = numbers[name].get<std::int64_t>();
   }
   if (numbers.size() != options.size())
-    fail<IoError>("load", "'{}': its options have entries that a {} does not know: {}", path, architecture, numbers.dump());
+    fail<IoError>("load", "'{}': its options have entries that a {} does not know: {}", path, architecture,
+                  numbers.dump());
   ModelDescription description;
   try {
     description.classes = parsed(path, metadata, "classes").get<std::vector<std::string>>();
@@ -71,6 +76,22 @@ ModelDescription from_metadata(const std::string& path, const Metadata& metadata
   }
   for (const auto& entry : metadata)
     if (!is_own(entry.first)) description.more.push_back(entry);
+  return description;
+}
+
+void require_tensor(const std::string& path, const SafetensorsFile& file, const std::string& name, const Shape& shape) {
+  const Tensor tensor = file.find(name);
+  if (!tensor.defined() || tensor.shape() != shape)
+    fail<IoError>("load", "'{}': its options ask for {} {}, the file has {}", path, name, shape,
+                  to_string(spec_of(tensor)));
+}
+
+ModelDescription read_options(const std::string& path, const SafetensorsFile& file, const std::string& architecture,
+                              std::vector<std::pair<std::string, std::int64_t>>& options) {
+  const ModelDescription description = from_metadata(path, file.metadata, architecture, options);
+  for (const auto& [name, value] : options)
+    if (value < 1 || value > (std::int64_t{1} << 24))
+      fail<IoError>("load", "'{}' describes an impossible model: {} is {}", path, name, value);
   return description;
 }
 
