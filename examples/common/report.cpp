@@ -8,6 +8,7 @@
 #include <limits>
 #include <span>
 
+#include <duet/core/fail.hpp>
 #include <duet/nn/data/png.hpp>
 
 namespace duet::examples {
@@ -176,6 +177,20 @@ void Report::picture(const Tensor& image, const std::string& caption) {
   body_ +=
       fmt::format("<figure><img alt=\"{0}\" src=\"data:image/png;base64,{1}\"><figcaption>{0}</figcaption></figure>\n",
                   escaped(caption), base64(data::encode_png(image)));
+}
+
+void Report::scrubber(const std::vector<Tensor>& images, const std::vector<std::string>& captions) {
+  if (images.empty() || images.size() != captions.size())
+    fail<ValueError>("report", "{} images with {} captions", images.size(), captions.size());
+  body_ += "<figure class='scrubber'>";
+  for (std::size_t i = 0; i < images.size(); ++i)
+    body_ +=
+        fmt::format("<div{0}><img alt=\"{1}\" src=\"data:image/png;base64,{2}\"><figcaption>{1}</figcaption></div>\n",
+                    i + 1 == images.size() ? "" : " hidden", escaped(captions[i]), base64(data::encode_png(images[i])));
+  body_ += fmt::format(
+      "<input type='range' min='0' max='{0}' value='{0}' style='width:100%' oninput=\"for (const [i, picture] of "
+      "this.parentNode.querySelectorAll('div').entries()) picture.hidden = i != this.value\"></figure>\n",
+      images.size() - 1);
 }
 
 std::string Report::html() const {

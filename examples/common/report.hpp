@@ -1,5 +1,5 @@
-// A report that is one HTML file: text, tables, curves as inline SVG, pictures as base64 PNG. It needs no network and
-// no script.
+// A report that is one HTML file: text, tables, curves as inline SVG, pictures as base64 PNG. It needs no network, and
+// no script but the line that moves a scrubber.
 #pragma once
 
 #include <string>
@@ -36,6 +36,9 @@ class Report {
   void charts(const std::vector<Chart>& charts);
   /// An image (see write_png) with a caption.
   void picture(const Tensor& image, const std::string& caption);
+  /// Images of one size with captions, of which a slider shows one; the last at first. ValueError for none, or another
+  /// number of captions.
+  void scrubber(const std::vector<Tensor>& images, const std::vector<std::string>& captions);
   std::string html() const;
 
  private:

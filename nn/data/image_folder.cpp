@@ -27,7 +27,7 @@ std::vector<std::string> folders_in(const std::string& folder) {
 
 }  // namespace
 
-ImageFolder::ImageFolder(const std::string& folder, const ImageFolderOptions& options) : options_(options) {
+ImageFolder::ImageFolder(const std::string& folder, const ImageFolderOptions& options) {
   if (options.channels != 0 && options.channels != 1 && options.channels != 3)
     fail<ValueError>("ImageFolder", "channels must be 0, 1 or 3, got {}", options.channels);
   for (const std::string& name : folders_in(folder)) {
@@ -57,7 +57,7 @@ ImageFolder::ImageFolder(const std::string& folder, const ImageFolderOptions& op
 Sample ImageFolder::get(std::int64_t index, Generator&) const {
   if (index < 0 || index >= size()) fail<ValueError>("ImageFolder", "sample {} of {}", index, size());
   const Entry& entry = entries_[static_cast<std::size_t>(index)];
-  const Tensor stored = read_image(entry.path, static_cast<int>(shape_[0]), options_.max_pixels);
+  const Tensor stored = read_image(entry.path, static_cast<int>(shape_[0]));
   if (stored.shape() != shape_)
     fail<IoError>("ImageFolder", "{} was {} when the folder was opened and is {} now", entry.path, shape_,
                   stored.shape());

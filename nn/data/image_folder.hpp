@@ -40,7 +40,6 @@ class ImageFolder : public Dataset {
   std::vector<Entry> entries_;
   std::vector<std::string> classes_;
   Shape shape_;
-  ImageFolderOptions options_;
 };
 
 }  // namespace duet::data
