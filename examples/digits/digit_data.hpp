@@ -24,7 +24,7 @@ struct DigitData {
 };
 
 /// `folder` holds IDX files (NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte, with or without .gz; several pairs
-/// follow each other by name), or PNG images as data::ImageFolder reads them; "" draws `generated` digits. IoError for
+/// follow each other by name), or images as data::ImageFolder reads them; "" draws `generated` digits. IoError for
 /// a folder without either, or a broken file; ShapeError for images that are not square or of different sizes or
 /// channels; ValueError for other numbers of labels than images.
 DigitData load_digits(const std::string& folder, std::int64_t generated);

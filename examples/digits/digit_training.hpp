@@ -20,7 +20,7 @@ struct DigitFlags : RunFlags {
   template <class Visit>
   void fields(Visit&& visit) {
     visit("data", data, Resume::fixed,
-          "folder with IDX files (MNIST) or with PNG images, a folder for each class. Without it, digits are drawn");
+          "folder with IDX files (MNIST) or with images, a folder for each class. Without it, digits are drawn");
     visit("generated", generated, Resume::fixed, "how many digits to draw when there is no --data");
     visit("val", val, Resume::fixed, "hold out the last N images for validation. Default: a fifth");
     visit("batch", batch, Resume::fixed, "images a step");

@@ -28,7 +28,7 @@ struct GanFlags : RunFlags {
     visit("ema", ema, Resume::fixed, "make pictures with a running average of the generator's weights");
     visit("ema-decay", ema_decay, Resume::fixed, "of the average, for each step");
     visit("data", data, Resume::fixed,
-          "folder with IDX files (MNIST) or with PNG images. Without it, digits are drawn");
+          "folder with IDX files (MNIST) or with images. Without it, digits are drawn");
     visit("generated", generated, Resume::fixed, "how many digits to draw when there is no --data");
     visit("val", val, Resume::fixed, "hold out the last N images, for evaluate. Default: a fifth");
     visit("batch", batch, Resume::fixed, "images a step");

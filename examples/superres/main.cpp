@@ -118,8 +118,8 @@ void add_commands(CLI::App& program) {
   command->callback([flags, command] { train(*flags, *command); });
 
   auto large = std::make_shared<UpscaleFlags>();
-  CLI::App* second = program.add_subcommand("upscale", "Enlarge PNG images, each channel by itself");
-  second->add_option("images", large->images, "PNG files")->required();
+  CLI::App* second = program.add_subcommand("upscale", "Enlarge images, each channel by itself");
+  second->add_option("images", large->images, "PNG or TIFF files")->required();
   second->add_option("--weights", large->weights, "last.safetensors that train wrote")->required();
   second->add_option("--out", large->out, "folder for NAME.png")->capture_default_str();
   second->add_option("--threads", large->threads, "how many threads compute. Default: all cores")

@@ -6,6 +6,7 @@
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
 #include <duet/nn/data/crop.hpp>
+#include <duet/nn/data/image_file.hpp>
 #include <duet/nn/data/image_set.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/resample.hpp>
@@ -53,7 +54,7 @@ std::vector<ImagePair> load_pairs(const std::string& folder, std::int64_t genera
   const std::filesystem::path below = std::filesystem::path(folder) / "image";
   const std::string place = std::filesystem::is_directory(below) ? below.string() : folder;
   for (const data::ImageFile& file : data::list_images(place)) add(file.stem, data::read_image(file.path, 1));
-  if (pairs.empty()) fail<IoError>("superres", "{} has no PNG files", place);
+  if (pairs.empty()) fail<IoError>("superres", "{} has no images", place);
   return pairs;
 }
 

@@ -22,7 +22,7 @@ struct SuperresFlags : RunFlags {
   template <class Visit>
   void fields(Visit&& visit) {
     visit("data", data, Resume::fixed,
-          "folder with PNG images, or with image/ in it. Without it, images are generated");
+          "folder with images, or with image/ in it. Without it, images are generated");
     visit("generated", generated, Resume::fixed, "how many images to generate when there is no --data");
     visit("val", val, Resume::fixed, "hold out the last N images in name order. Default: about 15 %");
     visit("scale", scale, Resume::fixed, "how many times larger images become: 2 or 4");

@@ -6,8 +6,8 @@
 
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>
-#include <duet/nn/data/image_set.hpp>
-#include <duet/nn/data/png.hpp>
+#include <duet/nn/data/image_file.hpp>
+#include <duet/nn/data/normalization.hpp>
 
 namespace duet::data {
 namespace {
@@ -40,13 +40,16 @@ ImageFolder::ImageFolder(const std::string& folder, const ImageFolderOptions& op
     for (const ImageFile& file : list_images(folder)) entries_.push_back({file.path, 0});
     classes_.emplace_back();
   }
-  if (entries_.empty()) fail<IoError>("ImageFolder", "{} has no PNG files, and no folders with some", folder);
+  if (entries_.empty()) fail<IoError>("ImageFolder", "{} has no images, and no folders with some", folder);
   for (const Entry& entry : entries_) {
-    const PngInfo info = read_png_info(entry.path);
+    const ImageInfo info = read_image_info(entry.path);
     if (info.height * info.width > options.max_pixels)
       fail<IoError>("ImageFolder", "{} has {} x {} pixels, more than {}", entry.path, info.height, info.width,
                     options.max_pixels);
-    const Shape shape{options.channels != 0 ? options.channels : info.channels >= 3 ? 3 : 1, info.height, info.width};
+    const Shape shape{options.channels != 0                             ? options.channels
+                      : info.palette || info.channels - info.alpha >= 3 ? 3
+                                                                        : 1,
+                      info.height, info.width};
     if (shape_.empty()) shape_ = shape;
     if (shape != shape_)
       fail<ShapeError>("ImageFolder", "images differ: {} is {} and {} is {} (channels, height, width)",

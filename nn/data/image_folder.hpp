@@ -1,4 +1,4 @@
-// ImageFolder: PNG images of one size, sorted into a folder for each class.
+// ImageFolder: images of one size, sorted into a folder for each class.
 #pragma once
 
 #include <string>
@@ -18,7 +18,7 @@ struct ImageFolderOptions {
 /// decoded when they are asked for.
 class ImageFolder : public Dataset {
  public:
-  /// Looks at the head of every file. IoError: no such folder, no image, a broken PNG. ShapeError: images of different
+  /// Looks at the head of every file. IoError: no such folder, no image, a broken file. ShapeError: images of different
   /// sizes, or, with channels 0, some gray and some in colours; the first two that differ are named.
   explicit ImageFolder(const std::string& folder, const ImageFolderOptions& options = {});
   std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }

@@ -47,10 +47,8 @@ Tensor DigitNet::features(const Tensor& x) {
   const std::int64_t side = options.image_size;
   if (x.rank() != 4 || x.size(1) != options.channels || x.size(2) != side || x.size(3) != side)
     fail<ShapeError>(architecture, "needs x (N, {}, {}, {}), got {}", options.channels, side, side, x.shape());
-  return call([&] {
-    const Tensor half = max_pool2d(relu(bn1(conv1(x))), 2);
-    return relu(hidden(flatten(max_pool2d(relu(bn2(conv2(half))), 2), 1)));
-  });
+  const Tensor half = max_pool2d(relu(bn1(conv1(x))), 2);
+  return relu(hidden(flatten(max_pool2d(relu(bn2(conv2(half))), 2), 1)));
 }
 
 Tensor DigitNet::forward(const Tensor& x) { return head(dropout(features(x), {.p = 0.25, .training = is_training()})); }

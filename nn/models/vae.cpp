@@ -41,20 +41,15 @@ Vae::Code Vae::encode(const Tensor& x) {
   const std::int64_t side = options.image_size;
   if (x.rank() != 4 || x.size(1) != options.channels || x.size(2) != side || x.size(3) != side)
     fail<ShapeError>(architecture, "needs x (N, {}, {}, {}), got {}", options.channels, side, side, x.shape());
-  return call([&] {
-    const Tensor both = to_code(flatten(relu(down2(relu(down1(x)))), 1));
-    return Code{slice(both, 1, 0, options.latent), slice(both, 1, options.latent, 2 * options.latent)};
-  });
+  const Tensor both = to_code(flatten(relu(down2(relu(down1(x)))), 1));
+  return {slice(both, 1, 0, options.latent), slice(both, 1, options.latent, 2 * options.latent)};
 }
 
 Tensor Vae::decode(const Tensor& z) {
   if (z.rank() != 2 || z.size(1) != options.latent)
     fail<ShapeError>(architecture, "needs z (N, {}), got {}", options.latent, z.shape());
   const std::int64_t side = options.image_size / 4;
-  return call([&] {
-    const Tensor small = reshape(relu(from_code(z)), {z.size(0), 2 * options.base_channels, side, side});
-    return up2(relu(up1(small)));
-  });
+  return up2(relu(up1(reshape(relu(from_code(z)), {z.size(0), 2 * options.base_channels, side, side}))));
 }
 
 Tensor Vae::forward(const Tensor& x) { return decode(encode(x).mean); }

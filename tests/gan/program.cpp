@@ -157,7 +157,7 @@ TEST_CASE("duet_gan and duet_digits: bad input is one line, exit status 1, and e
   };
   refused("train --data " + (shop / "nowhere") + out, "nowhere");
   fs::create_directories(shop.path / "empty");
-  refused("train --data " + (shop / "empty") + out, "has no PNG files");
+  refused("train --data " + (shop / "empty") + out, "has no images");
   fs::create_directories(shop.path / "mixed");
   data::write_png(shop / "mixed/a.png", ones({28, 28}));
   data::write_png(shop / "mixed/b.png", ones({28, 30}));
@@ -264,9 +264,9 @@ TEST_CASE("duet_superres: trains, enlarges and compares; goes on exactly; refuse
     CHECK_MESSAGE(contains(result.errors, part), arguments << ": " << result.errors);
   };
   const auto before = test::snapshot(shop.path / "a");
-  refused(tiny("a", "--scale 3"), "--scale");
+  refused(tiny("a", "--scale 3"), "[--scale]");
   refused(tiny("a", "--upsampler magic"), "none of nearest");
-  refused(tiny("a", "--patch 500"), "does not fit");
+  refused("train --generated 3 --patch 500 --out " + (shop / "a"), "does not fit");
   refused("train --resume --scale 4 --out " + (shop / "a"), "has --scale 2, not 4");
   CHECK(test::snapshot(shop.path / "a") == before);
   refused("compare --weights " + (shop / "a/last.safetensors") + " " + (shop / "d/last.safetensors"), "4 times");
