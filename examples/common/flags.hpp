@@ -62,8 +62,6 @@ void add_flags(CLI::App& command, Flags& flags) {
     using T = std::remove_cvref_t<decltype(value)>;
     if constexpr (std::is_same_v<T, bool>)
       command.add_flag(option_name(name), value, help);
-    else if constexpr (std::is_same_v<T, std::string>)
-      command.add_option(option_name(name), value, help)->capture_default_str();
     else
       command.add_option(option_name(name), value, help)->capture_default_str();
   });
@@ -80,6 +78,7 @@ void take_flags_of_run(Flags& flags, const CLI::App& command) {
   flags.fields([&](const char* name, auto& value, Resume kind, const char*) {
     using T = std::remove_cvref_t<decltype(value)>;
     if (kind == Resume::free || (kind == Resume::budget && new_budget)) return;
+    if (!stored.contains(name)) return;  // a run of before this flag, with what is its default now
     T of_run;
     try {
       of_run = stored.at(name).template get<T>();

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include <duet/autograd/anomaly.hpp>
 #include <duet/core/parallel.hpp>
@@ -12,19 +11,12 @@
 #include <duet/ops/kernels/simd.hpp>
 
 #include "common/interrupt.hpp"
+#include "common/machine.hpp"
 
 namespace duet::examples {
 namespace {
 
 constexpr const char* file_of_state = "state.safetensors";
-
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name"))
-      if (const auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
-  return "unknown";
-}
 
 }  // namespace
 

@@ -2,59 +2,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <type_traits>
-
-#include <nlohmann/json.hpp>
 
 #include <duet/core/fail.hpp>
 #include <duet/core/parallel.hpp>
 
+#include "common/flags.hpp"
 #include "unet/commands.hpp"
 #include "unet/training.hpp"
 
 namespace duet::examples {
 namespace {
-
-std::string option(const char* name) { return fmt::format("--{}", name); }
-
-/// run.json of the run in a folder: of the unfinished one first.
-nlohmann::json run_of(const std::string& folder) {
-  for (const char* place : {"unfinished/run.json", "run.json"}) {
-    std::ifstream file(std::filesystem::path(folder) / place);
-    if (!file) continue;
-    nlohmann::json run = nlohmann::json::parse(file, nullptr, false);
-    if (!run.is_object() || !run.contains("flags"))
-      fail<IoError>("--resume", "{}/{} is not a run's description", folder, place);
-    return run;
-  }
-  fail<IoError>("--resume", "{} holds no run: there is no run.json in it", folder);
-}
-
-/// Takes from the run what the command line leaves open; refuses what contradicts it.
-void take_from_run(TrainFlags& flags, const CLI::App& command) {
-  const nlohmann::json stored = run_of(flags.out).at("flags");
-  bool new_budget = false;
-  flags.fields([&](const char* name, auto&, Resume kind, const char*) {
-    new_budget = new_budget || (kind == Resume::budget && command.count(option(name)) > 0);
-  });
-  flags.fields([&](const char* name, auto& value, Resume kind, const char*) {
-    using T = std::remove_cvref_t<decltype(value)>;
-    if (kind == Resume::free || (kind == Resume::budget && new_budget)) return;
-    if (!stored.contains(name)) return;  // a run of before this flag, with what is its default now
-    T of_run;
-    try {
-      of_run = stored.at(name).get<T>();
-    } catch (const nlohmann::json::exception& error) {
-      fail<IoError>("--resume", "the run in {} has no good flag {}: {}", flags.out, name, error.what());
-    }
-    if (command.count(option(name)) > 0 && value != of_run)
-      fail<ValueError>("--resume", "the run in {} has --{} {}, not {}", flags.out, name, of_run, value);
-    value = of_run;
-  });
-}
 
 void check(const TrainFlags& flags) {
   const auto need = [](bool good, const char* name, const std::string& range, auto value) {
@@ -87,7 +45,7 @@ void check(const TrainFlags& flags) {
 }
 
 void train(TrainFlags flags, const CLI::App& command) {
-  if (flags.resume) take_from_run(flags, command);
+  if (flags.resume) take_flags_of_run(flags, command);
   if (flags.steps == 0 && flags.epochs == 0 && flags.minutes == 0) flags.steps = 400;
   check(flags);
   if (flags.threads > 0) set_num_threads(flags.threads);
@@ -102,13 +60,7 @@ void train(TrainFlags flags, const CLI::App& command) {
 void add_train(CLI::App& program) {
   auto flags = std::make_shared<TrainFlags>();
   CLI::App* command = program.add_subcommand("train", "Train a U-Net");
-  flags->fields([&](const char* name, auto& value, Resume, const char* help) {
-    using T = std::remove_cvref_t<decltype(value)>;
-    if constexpr (std::is_same_v<T, bool>)
-      command->add_flag(option(name), value, help);
-    else
-      command->add_option(option(name), value, help)->capture_default_str();
-  });
+  add_flags(*command, *flags);
   command->callback([flags, command] { train(*flags, *command); });
 }
 

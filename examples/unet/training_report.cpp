@@ -1,6 +1,5 @@
 // What a run leaves for people: run.json, pictures, report.html, and the last lines on the terminal.
 #include <filesystem>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -10,20 +9,13 @@
 #include <duet/nn/data/png.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
+#include "common/machine.hpp"
 #include "common/report.hpp"
 #include "unet/pictures.hpp"
 #include "unet/training.hpp"
 
 namespace duet::examples {
 namespace {
-
-std::string cpu_name() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name"))
-      if (const auto at = line.find(": "); at != std::string::npos) return line.substr(at + 2);
-  return "unknown";
-}
 
 nlohmann::json describe(const data::ImageSet& images) {
   nlohmann::json names = nlohmann::json::array();
