@@ -141,39 +141,65 @@ void grid(const RowProduct<T>& p) {
   }
 }
 
-/// The terms from `first` on, a grid in reading order: nine dot products, each source row with three rows of lanes.
-template <class T>
-void grid_dots(const RowDots<T>& p, std::int64_t first) {
+/// Nine dot products over a strip: each source row with three rows of lanes.
+template <class T, int vectors, bool partial>
+inline __attribute__((always_inline)) void dots_strip(const RowDots<T>& p, std::int64_t first, std::int64_t at,
+                                                      std::int64_t valid, Batch<T> (&sums)[grid_taps]) {
   using V = Batch<T>;
   constexpr int L = lanes<T>;
-  V sum[grid_taps];
-  for (int t = 0; t < grid_taps; ++t) sum[t] = V(T(0));
-  for (std::int64_t at = 0; at < p.count; at += L) {
-    const std::int64_t valid = p.count - at < L ? p.count - at : L;
-    Edges<T> edges = edges_of<T, 1>(p.bare, at, valid, p.count);
-    const T* from = p.source + p.offset[first] + at;
-    const T* lane = p.lanes + at;
-    V above(T(0)), here(T(0));
-    for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, lane += p.lanes_row) {
-      if (p.ahead != nullptr) fetch_some(*p.ahead);
-      const V below = i >= p.rows ? V(T(0)) : valid == L ? V::load_unaligned(lane) : load_some<T>(lane, valid);
-      if (!(i == 0 && p.first_missing) && !(i == p.rows + 1 && p.last_missing)) {
+  const Edges<T> edges = edges_of<T, vectors>(p.bare, at, valid, p.count);
+  const T* from = p.source + p.offset[first] + at;
+  const T* lane = p.lanes + at;
+  V sum[grid_taps], above[vectors], here[vectors], below[vectors];
+  for (int t = 0; t < grid_taps; ++t) sum[t] = sums[t];
+  for (int v = 0; v < vectors; ++v) above[v] = here[v] = V(T(0));
+  for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, lane += p.lanes_row) {
+    if (p.ahead != nullptr) fetch_some(*p.ahead);
+    for (int v = 0; v < vectors; ++v) below[v] = V(T(0));
+    if (i < p.rows)
+      for (int v = 0; v < vectors; ++v)
+        below[v] = partial ? load_some<T>(lane, valid) : V::load_unaligned(lane + v * L);
+    if (!(i == 0 && p.first_missing) && !(i == p.rows + 1 && p.last_missing)) {
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v)
 #pragma GCC unroll 3
         for (int j = 0; j < 3; ++j) {
-          // Behind the row stand numbers that may not even be finite: no product with a lane's zero removes those.
-          const V pixels = valid == L ? pixels_at<T, 1>(from, j, 0, edges)
-                                      : load_some<T>(from + j, valid) & (j == 0   ? edges.left
-                                                                         : j == 2 ? edges.right
-                                                                                  : all_but<T>(-1));
-          sum[j] = xsimd::fma(below, pixels, sum[j]);
-          sum[3 + j] = xsimd::fma(here, pixels, sum[3 + j]);
-          sum[6 + j] = xsimd::fma(above, pixels, sum[6 + j]);
+          V pixels;
+          if (partial) {
+            // Behind the row may stand numbers that are not finite: no product with a lane's zero removes those.
+            pixels = load_some<T>(from + j, valid);
+            if (j != 1) pixels = pixels & (j == 0 ? edges.left : edges.right);
+          } else {
+            pixels = pixels_at<T, vectors>(from, j, v, edges);
+          }
+          sum[j] = xsimd::fma(below[v], pixels, sum[j]);
+          sum[3 + j] = xsimd::fma(here[v], pixels, sum[3 + j]);
+          sum[6 + j] = xsimd::fma(above[v], pixels, sum[6 + j]);
         }
-      }
-      above = here;
-      here = below;
+    }
+    for (int v = 0; v < vectors; ++v) {
+      above[v] = here[v];
+      here[v] = below[v];
     }
   }
+  for (int t = 0; t < grid_taps; ++t) sums[t] = sum[t];
+}
+
+/// The terms from `first` on, a grid in reading order.
+template <class T>
+void grid_dots(const RowDots<T>& p, std::int64_t first) {
+#if defined(DUET_ARCH_AVX512) || defined(__aarch64__)
+  constexpr int L = lanes<T>, vectors = 4;
+#else
+  constexpr int L = lanes<T>, vectors = 1;
+#endif
+  Batch<T> sum[grid_taps];
+  for (int t = 0; t < grid_taps; ++t) sum[t] = Batch<T>(T(0));
+  std::int64_t at = 0;
+  for (; at + vectors * L <= p.count; at += vectors * L) dots_strip<T, vectors, false>(p, first, at, L, sum);
+  if constexpr (vectors > 1)
+    for (; at + L <= p.count; at += L) dots_strip<T, 1, false>(p, first, at, L, sum);
+  if (at < p.count) dots_strip<T, 1, true>(p, first, at, p.count - at, sum);
   for (int t = 0; t < grid_taps; ++t) {
     T values[lanes<T>], total = T(0);
     sum[t].store_unaligned(values);
