@@ -34,6 +34,12 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// Brings the names in a folder to the disk. Some file systems refuse; the file is in place then all the same.
+void sync_folder_of(const std::string& path) {
+  const Descriptor folder{::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (folder.number >= 0) ::fsync(folder.number);
+}
+
 }  // namespace
 
 std::shared_ptr<MappedFile> MappedFile::open(const char* op, const std::string& path) {
@@ -86,9 +92,7 @@ void AtomicFile::commit() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_system(op_, "write", path_, errno);
   ::close(file_);
   file_ = -1;
-  // Some file systems refuse to sync a folder; the file is in place then all the same.
-  const Descriptor folder{::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (folder.number >= 0) ::fsync(folder.number);
+  sync_folder_of(path_);
 }
 
 void keep_previous_file(const char* op, const std::string& path, const std::string& previous) {
@@ -101,6 +105,7 @@ void keep_previous_file(const char* op, const std::string& path, const std::stri
 
 void rename_file(const char* op, const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) fail_system(op, "rename", from, errno);
+  sync_folder_of(to);
 }
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }

@@ -51,7 +51,7 @@ class AtomicFile {
 /// is replaced itself, so that at every moment one of the two is whole. IoError in the name of `op`.
 void keep_previous_file(const char* op, const std::string& path, const std::string& previous);
 
-/// Renames a file, replacing what has the new name; IoError in the name of `op`.
+/// Renames a file, replacing what has the new name, and brings the folder to the disk; IoError in the name of `op`.
 void rename_file(const char* op, const std::string& from, const std::string& to);
 
 /// Whether something has this name.

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/fnv1a.hpp>
 #include <duet/core/platform.hpp>
 #include <duet/core/raw.hpp>
 
@@ -15,6 +16,22 @@ namespace {
 constexpr const char* op = "checkpoint";
 constexpr const char* format_key = "duet.checkpoint";
 constexpr const char* names_key = "duet.checkpoint.names";
+constexpr const char* checksum_key = "duet.checkpoint.fnv1a64";
+
+/// A checksum of everything in a checkpoint, in order: it finds what a disk or a copy changed, not what a person did.
+std::string checksum(const std::string& names, const Metadata& texts, const NamedTensors& tensors) {
+  Fnv1a hash;
+  hash.add(names);
+  for (const auto& [key, text] : texts) {
+    hash.add(key);
+    hash.add(text);
+  }
+  for (const auto& [name, tensor] : tensors) {
+    hash.add(name);
+    hash.add(tensor);
+  }
+  return hash.text();
+}
 
 }  // namespace
 
@@ -51,6 +68,7 @@ void Checkpoint::save(const std::string& path) const {
   std::string names;
   for (const std::string& name : names_) names += name + "\n";
   metadata.emplace_back(names_key, names);
+  metadata.emplace_back(checksum_key, checksum(names, texts_, tensors_));
   metadata.insert(metadata.end(), texts_.begin(), texts_.end());
   const std::string fresh = path + ".new";
   save_safetensors(fresh, tensors_, metadata);
@@ -61,7 +79,9 @@ void Checkpoint::save(const std::string& path) const {
 Checkpoint Checkpoint::load(const std::string& path) {
   SafetensorsFile file = load_safetensors(path);
   const std::string *format = file.find_metadata(format_key), *names = file.find_metadata(names_key);
-  if (format == nullptr || names == nullptr) fail<IoError>(op, "'{}' is no checkpoint: it lacks '{}'", path, format_key);
+  const std::string* sum = file.find_metadata(checksum_key);
+  if (format == nullptr || names == nullptr)
+    fail<IoError>(op, "'{}' is no checkpoint: it lacks '{}'", path, format_key);
   if (*format != "1") fail<IoError>(op, "'{}' is a checkpoint of format {}, this program reads 1", path, *format);
   Checkpoint checkpoint;
   checkpoint.source_ = path;
@@ -73,7 +93,25 @@ Checkpoint Checkpoint::load(const std::string& path) {
   for (auto& entry : file.metadata)
     if (!entry.first.starts_with("duet.checkpoint")) checkpoint.texts_.push_back(std::move(entry));
   checkpoint.tensors_ = std::move(file.tensors);
+  const std::string found = checksum(*names, checkpoint.texts_, checkpoint.tensors_);
+  if (sum == nullptr || *sum != found)
+    fail<IoError>(op, "'{}' is damaged: its checksum is {}, of what is in it {}", path,
+                  sum == nullptr ? "missing" : *sum, found);
   return checkpoint;
+}
+
+Checkpoint Checkpoint::load_latest(const std::string& path) {
+  try {
+    return load(path);
+  } catch (const IoError& error) {
+    const std::string previous = path + ".previous";
+    if (!file_exists(previous)) throw;
+    try {
+      return load(previous);
+    } catch (const IoError& other) {
+      fail<IoError>(op, "neither '{}' nor the one before it can be read: {}; {}", path, error.what(), other.what());
+    }
+  }
 }
 
 NamedTensors Checkpoint::state(const std::string& name) const {

@@ -34,10 +34,13 @@ class Checkpoint {
   void set(const std::string& name, std::int64_t number);
   void set_text(const std::string& name, const std::string& text);
 
-  /// Writes the file whole or not at all. One of that name that was there is kept as `path` + ".previous".
+  /// Writes the file whole or not at all, with a checksum of all that is in it. One of that name that was there is kept
+  /// as `path` + ".previous": whenever the process or the machine stops, one of the two is whole.
   void save(const std::string& path) const;
-  /// IoError for a file that is missing, broken, or no checkpoint.
+  /// IoError for a file that is missing, broken, damaged (its checksum is another), or no checkpoint.
   static Checkpoint load(const std::string& path);
+  /// The file, or where it cannot be read the one before it; IoError with both reasons where neither can.
+  static Checkpoint load_latest(const std::string& path);
 
   /// Gives an object its state back. ValueError for a name that the checkpoint lacks or a state that does not fit, with
   /// every misfit; the object is unchanged then.

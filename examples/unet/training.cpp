@@ -219,7 +219,7 @@ void Training::save() {
 }
 
 void Training::restore(const std::string& path) {
-  const nn::Checkpoint saved = nn::Checkpoint::load(path);
+  const nn::Checkpoint saved = nn::Checkpoint::load_latest(path);
   try {
     const nlohmann::json state = nlohmann::json::parse(saved.text("training"));
     if (state.at("data") != images_.train.hash())

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/fnv1a.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/nn/data/png.hpp>
 
@@ -29,23 +30,6 @@ void visit_image(const Tensor& image, Visit visit) {
   else
     visit(raw::data<float>(image));
 }
-
-class Fnv1a {
- public:
-  void add(const void* bytes, std::int64_t count) {
-    const auto* at = static_cast<const std::uint8_t*>(bytes);
-    for (std::int64_t i = 0; i < count; ++i) state_ = (state_ ^ at[i]) * 0x100000001B3u;
-  }
-  void add(const std::string& text) { add(text.data(), static_cast<std::int64_t>(text.size()) + 1); }
-  void add(const Tensor& tensor) {
-    add(tensor.shape().begin(), tensor.rank() * 8);
-    add(raw::data<std::uint8_t>(tensor), tensor.bytes());
-  }
-  std::string text() const { return fmt::format("fnv1a64:{:016x}", state_); }
-
- private:
-  std::uint64_t state_ = 0xCBF29CE484222325u;
-};
 
 }  // namespace
 
