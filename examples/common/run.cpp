@@ -45,7 +45,7 @@ std::optional<nn::Checkpoint> Run::begin() {
     return std::nullopt;
   }
   folder_ = RunFolder::resume(flags.out, file_of_state);
-  return nn::Checkpoint::load(folder_->path(file_of_state));
+  return nn::Checkpoint::load_latest(folder_->path(file_of_state));
 }
 
 double Run::fraction() const {
