@@ -80,6 +80,50 @@ class WinogradSource {
   int vectors_;
 };
 
+/// The transformed filters of up to `at_once` output channels, at each point a matrix of output channels by rows (part,
+/// source channel) whose element (k, row) stands at column_offset[k] + row_offset[row].
+class WinogradFilters {
+ public:
+  WinogradFilters(const ConvReading& reading, const WinogradPlan& plan, Index at_once);
+  Index point() const { return point_; }
+  Index output() const { return point_ * plan_.points(); }  ///< elements of one output part
+  const std::vector<std::int32_t>& column_offset() const { return column_offset_; }
+  const std::vector<std::int32_t>& row_offset() const { return row_offset_; }
+  /// `weight` is the group's; `outputs` are output parts, written one after the other.
+  void transform(const float* weight, Slice channels, Slice outputs, float* to) const;
+
+ private:
+  const ConvReading& r_;
+  const WinogradPlan& plan_;
+  Index at_once_, point_ = 0;
+  bool lanes_are_out_;  // vectors hold output channels, or else source channels: those that stand further apart
+  std::vector<std::int32_t> column_offset_, row_offset_;
+};
+
+/// Where a block's tiles go in an output part: whole pieces of vectors directly, others through a staging area. The
+/// first of two column phases is kept until the second one comes, and then both are interleaved.
+class WinogradTarget {
+ public:
+  WinogradTarget(const ConvReading& reading, const WinogradPlan& plan, const std::vector<TileRun>& runs, Index output);
+  /// Elements of the staging area, and of what is kept of each channel.
+  Index staged() const { return plan_.scheme->tile * staged_row_; }
+  bool keeps() const { return r_.axis[2].period > 1 && column_phase_ == 0; }
+  /// Completes `task`, which has the sums and the bias, and computes a channel's plane (of image 0) with it.
+  void write(WinogradOutput task, float* plane, float* stage, float* kept) const;
+
+ private:
+  struct Stretch {
+    Index at, to;  // where it starts in a staged row; its first pixel in image 0's plane
+    Index rows, columns;
+  };
+  const ConvReading& r_;
+  const WinogradPlan& plan_;
+  Index column_phase_, staged_row_;
+  std::vector<std::int64_t> piece_;
+  std::vector<std::int32_t> rows_;
+  std::vector<Stretch> staged_;
+};
+
 /// Whether the reading, or the weight gradient over it, should be computed this way: f32, a scheme that fits, the
 /// switch of <duet/ops/fast_convolutions.hpp> on, and fewer operations.
 bool prefers_winograd(const ConvReading& reading);

@@ -76,6 +76,7 @@ void WinogradSource::place_pieces(const std::vector<TileRun>& runs) {
 void WinogradSource::transform(const float* source, float* work, float* to, Index to_point, Index to_panel) const {
   WinogradColumns down{};
   down.source = source;
+  down.ahead = r_.source_plane;
   down.step = static_cast<int>(r_.axis[2].step);
   down.strips = strips_.data();
   down.strip_count = static_cast<Index>(strips_.size());

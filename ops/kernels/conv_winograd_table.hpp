@@ -34,7 +34,8 @@ struct WinogradMend {
 /// -1 stand for zeros. Whole vectors are written, with zeros behind the last pixel. Then tiles are mended.
 struct WinogradColumns {
   const float* source;
-  int step;  ///< elements from one pixel to the next, 1 or 2
+  std::int64_t ahead;  ///< elements to what the next call reads: its lines are asked for
+  int step;            ///< elements from one pixel to the next, 1 or 2
   const WinogradStrip* strips;
   std::int64_t strip_count;
   const WinogradMend* mends;
@@ -66,6 +67,7 @@ struct WinogradOutput {
   int vectors, width;
   float bias;
   float* to;
+  std::int64_t ahead;  ///< elements to what the next call writes: its lines are asked for
   const std::int64_t* piece;
   const std::int32_t* rows;
   std::int64_t to_row;

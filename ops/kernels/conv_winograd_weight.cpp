@@ -12,7 +12,7 @@ namespace {
 constexpr Index wanted_items = 16;
 constexpr Index least_tiles = 32, most_tiles = 128;  // of a block
 constexpr Index input_bytes = 512 * 1024;            // of a block's transformed input, if it has more than least_tiles
-constexpr Index item_bytes = 1280 * 1024;            // of an item's sums
+constexpr Index item_bytes = 4 << 20;                // of an item's sums
 constexpr Index partial_bytes = 16 << 20;            // of partial sums, where tiles are split among items
 constexpr Index strip_tiles = 8;                     // turned from planes to lanes together
 

@@ -96,6 +96,7 @@ DUET_INLINE void strip_columns(const WinogradColumns& t, const WinogradStrip& st
   for (int i = 0; i < points; ++i) row[i] = strip.row[i] < 0 ? t.zeros : t.source + strip.row[i];
   float* to = t.to + strip.to;
   for (std::int64_t x = 0; x < strip.count; x += L) {
+    for (int i = 0; i < points; ++i) __builtin_prefetch(row[i] + t.ahead + step * x, 0, 2);
     F d[points];
     if (x + L <= strip.count)
       for (int i = 0; i < points; ++i) d[i] = load_pixels<step>(row[i] + step * x, L);
@@ -165,8 +166,11 @@ void output(const WinogradOutput& t) {
       for (int p = 0; p < m; ++p) {
         if (piece[p] < 0)
           pixels[p].store_unaligned(t.staged + i * t.staged_row + (v * m + p) * L);
-        else if (i < t.rows[v * m + p])
-          pixels[p].store_unaligned(t.to + piece[p] + i * t.to_row);
+        else if (i < t.rows[v * m + p]) {
+          float* to = t.to + piece[p] + i * t.to_row;
+          __builtin_prefetch(to + t.ahead, 1, 2);
+          pixels[p].store_unaligned(to);
+        }
       }
     }
   }
