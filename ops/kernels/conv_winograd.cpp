@@ -22,6 +22,7 @@ constexpr Index shared_tiles = 128;        // of a block then
 constexpr Index input_channels = 8;        // source channels that are transformed together then
 
 constexpr Index float_bytes = sizeof(float);
+constexpr Index slack = 16;  // elements behind a staging area that a vector may read
 
 class WinogradConv {
  public:
@@ -155,7 +156,8 @@ void WinogradConv::run_by_blocks() const {
   const auto compute = [&](Index group, Slice channels, Slice share, Index index) {
     const Block block = block_at(index);
     const Index staged = block.targets[0].staged(), kept = outputs_ > 1 ? share.size() * staged : 0;
-    const Scratch scratch(float_bytes * (points * (input_point_ + sums_point_) + block.working + staged + kept));
+    const Scratch scratch(float_bytes *
+                          (points * (input_point_ + sums_point_) + block.working + staged + kept + slack));
     float *input = scratch.as<float>(), *sums = input + points * input_point_;
     float *working = sums + points * sums_point_, *stage = working + block.working, *first_phases = stage + staged;
     for (Index o = 0; o < outputs_; ++o) {
@@ -205,7 +207,7 @@ void WinogradConv::run_by_chunks() const {
   };
   const auto compute = [&](Index group, Index first_output, Slice chunk) {
     const Index staged = all[0].targets[0].staged(), kept = together > 1 ? blocks * chunk_channels * staged : 0;
-    const Scratch scratch(float_bytes * (layout.output() + points * sums_point_ + staged + kept));
+    const Scratch scratch(float_bytes * (layout.output() + points * sums_point_ + staged + kept + slack));
     float *filters = scratch.as<float>(), *sums = filters + layout.output();
     float *stage = sums + points * sums_point_, *first_phases = stage + staged;
     for (Index phase = 0; phase < together; ++phase) {

@@ -1,5 +1,6 @@
 // Which readings a Winograd scheme fits, how they are cut into tiles, and when that pays.
 #include <algorithm>
+#include <cmath>
 
 #include <duet/ops/fast_convolutions.hpp>
 #include <duet/ops/kernels/conv_winograd.hpp>
@@ -100,33 +101,53 @@ double direct_cost(const ConvReading& r) {
   return outputs * (products + turning);
 }
 
-/// A point of a tile costs `input` for each source channel, `output` for each output channel, and a product for each
-/// pair; a point of a filter costs `filter` for each pair: it is written to memory and comes back from there.
+/// What the transforms of a point of a tile cost, for each channel of the source and of the output: more where rows of
+/// tiles are short, and must be put together to fill vectors.
+double input_cost(const WinogradPlan& plan) { return 14 + 90.0 / static_cast<double>(plan.tile_columns); }
+double output_cost(const WinogradPlan& plan) { return 10 + 20.0 / static_cast<double>(plan.tile_columns); }
+
+/// A point of a tile costs a product for each pair of channels, and its transforms; a point of a filter its transform,
+/// which is written and comes back.
 double winograd_cost(const ConvReading& r, const WinogradPlan& plan) {
-  constexpr double input = 14, output = 9, filter = 120;
+  constexpr double filter = 12;
   const Index panel = 2 * conv_kernels<float>().lanes;
   const double tiles = static_cast<double>(divide_up(plan.tiles, panel) * panel);  // whole panels are computed
   const double parts = static_cast<double>(plan.parts.size()),
                outputs = parts / static_cast<double>(plan.adding_parts());
   const double channels = static_cast<double>(r.source_channels), out = static_cast<double>(r.out_channels);
-  const double tile = parts * channels * (out + input) + outputs * out * output;
+  const double tile = parts * channels * (out + input_cost(plan)) + outputs * out * output_cost(plan);
   return plan.points() * (tiles * tile + parts * channels * out * filter);
+}
+
+/// In the weight gradient outputs are turned to lanes, a sum is loaded and stored again for every few tiles, and where
+/// there are many tiles there are up to 16 partial sums of each to be added.
+double winograd_weight_cost(const ConvReading& r, const WinogradPlan& plan) {
+  constexpr double turning = 26, sum = 1.15;
+  const double vector = conv_kernels<float>().lanes, tiles = static_cast<double>(plan.tiles);
+  const double finish = 12 + 2 * std::min(16.0, tiles / 64);
+  const double channels = static_cast<double>(r.source_channels) * static_cast<double>(plan.parts.size());
+  const double out = static_cast<double>(r.out_channels), lanes = std::ceil(out / vector) * vector;
+  return plan.points() *
+         (tiles * (channels * (sum * lanes + input_cost(plan)) + lanes * turning) + channels * lanes * finish);
+}
+
+constexpr Index few = 8;       // channels: with fewer the direct path has a way of its own, along the rows
+constexpr double gain = 1.05;  // expected, to be worth the digit that is lost
+
+bool may_use_winograd(const ConvReading& r, WinogradPlan& plan) {
+  return r.source_channels >= few && r.out_channels >= few && fast_convolutions() && plan_winograd(r, plan);
 }
 
 }  // namespace
 
 bool prefers_winograd(const ConvReading& r) {
-  constexpr Index few = 8;       // channels: with fewer the direct path has a way of its own, along the rows
-  constexpr double gain = 1.15;  // expected, to be worth the digit that is lost
   WinogradPlan plan;
-  return r.source_channels >= few && r.out_channels >= few && fast_convolutions() && plan_winograd(r, plan) &&
-         gain * winograd_cost(r, plan) < direct_cost(r);
+  return may_use_winograd(r, plan) && gain * winograd_cost(r, plan) < direct_cost(r);
 }
 
 bool prefers_winograd_weight(const ConvReading& r) {
   WinogradPlan plan;
-  return r.source_channels >= 8 && r.out_channels >= 8 && fast_convolutions() && plan_winograd(r, plan) &&
-         plan.parts_add && 1.15 * winograd_cost(r, plan) < direct_cost(r);
+  return may_use_winograd(r, plan) && plan.parts_add && gain * winograd_weight_cost(r, plan) < direct_cost(r);
 }
 
 }  // namespace duet::kernels

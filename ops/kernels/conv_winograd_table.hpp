@@ -75,7 +75,7 @@ struct WinogradOutput {
   std::int64_t staged_row;
 };
 
-/// to[2 i] = even[i], to[2 i + 1] = odd[i], for indices below count.
+/// to[2 i] = even[i], to[2 i + 1] = odd[i], for indices below count. Whole vectors are read.
 struct WinogradZip {
   const float *even, *odd;
   float* to;

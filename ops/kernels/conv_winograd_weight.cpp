@@ -9,12 +9,15 @@
 namespace duet::kernels {
 namespace {
 
+constexpr Index float_bytes = sizeof(float);
 constexpr Index wanted_items = 16;
 constexpr Index least_tiles = 32, most_tiles = 128;  // of a block
 constexpr Index input_bytes = 512 * 1024;            // of a block's transformed input, if it has more than least_tiles
 constexpr Index item_bytes = 4 << 20;                // of an item's sums
 constexpr Index partial_bytes = 16 << 20;            // of partial sums, where tiles are split among items
 constexpr Index strip_tiles = 8;                     // turned from planes to lanes together
+constexpr Index shared_bytes = 12 << 20;             // of all transformed inputs, where items share them
+constexpr Index input_channels = 8;                  // source channels that are transformed together then
 
 class WinogradWeight {
  public:
@@ -28,16 +31,20 @@ class WinogradWeight {
     plan_winograd(reading, plan_);
     rows_ = plan_.adding_parts() * r_.source_channels;
     plan_.width = 2 * k_.lanes;
-    const Index fitting = input_bytes / (plan_.points() * rows_ * static_cast<Index>(sizeof(float)));
-    plan_.block = divide_up(std::clamp(fitting, least_tiles, most_tiles), plan_.width) * plan_.width;
-    const Index panel = plan_.points() * rows_ * panels_.front().width;
+    const Index tile = plan_.points() * rows_ * float_bytes, panel = tile * panels_.front().width;
     const Index count = static_cast<Index>(panels_.size());
-    panels_per_task_ = std::clamp<Index>(item_bytes / (panel * static_cast<Index>(sizeof(float))), 1, count);
+    panels_per_task_ = std::clamp<Index>(item_bytes / panel, 1, count);
+    // Several tasks would transform the same inputs.
+    shared_ = panels_per_task_ < count && divide_up(plan_.tiles, most_tiles) * most_tiles * tile <= shared_bytes;
+    if (shared_) panels_per_task_ = 1;
+    const Index tiles = std::clamp(shared_ ? plan_.tiles : input_bytes / tile, least_tiles, most_tiles);
+    plan_.block = divide_up(tiles, plan_.width) * plan_.width;
     shares_ = divide_up(count, panels_per_task_);
     panels_per_task_ = divide_up(count, shares_);
-    panel_sums_ = panel;
-    item_sums_ = panels_per_task_ * panel;
-    const Index most = partial_bytes / (tasks() * item_sums_ * static_cast<Index>(sizeof(float)));
+    panel_sums_ = panel / float_bytes;
+    item_sums_ = panels_per_task_ * panel_sums_;
+    input_point_ = point_stride(plan_.block * rows_);
+    const Index most = partial_bytes / (tasks() * item_sums_ * float_bytes);
     splits_ = std::max<Index>(1, std::min({divide_up(wanted_items, tasks()), plan_.blocks(), most}));
     for (Index t = 0; t < plan_.block; ++t)
       row_offset_.push_back(static_cast<std::int32_t>(t / plan_.width * rows_ * plan_.width + t % plan_.width));
@@ -45,31 +52,10 @@ class WinogradWeight {
   }
 
   void run() {
-    if (splits_ == 1) {
-      parallel_for(tasks(), 1, [&](Index begin, Index end) {
-        const Scratch sums(item_sums_ * static_cast<Index>(sizeof(float)));
-        for (Index task = begin; task < end; ++task) {
-          accumulate(task, 0, sums.as<float>());
-          for (Index p = 0; p < panels_of(task).size(); ++p) write(task, p, sums.as<float>() + p * panel_sums_);
-        }
-      });
-      return;
-    }
-    const Scratch partial(splits_ * tasks() * item_sums_ * static_cast<Index>(sizeof(float)));
-    parallel_for(splits_ * tasks(), 1, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) accumulate(i % tasks(), i / tasks(), partial.as<float>() + i * item_sums_);
-    });
-    parallel_for(tasks() * panels_per_task_, 1, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        if (i % panels_per_task_ >= panels_of(i / panels_per_task_).size()) continue;
-        float* to = partial.as<float>() + i * panel_sums_;
-        for (Index split = 1; split < splits_; ++split) {
-          const float* from = to + split * tasks() * item_sums_;
-          for (Index j = 0; j < panel_sums_; ++j) to[j] += from[j];
-        }
-        write(i / panels_per_task_, i % panels_per_task_, to);
-      }
-    });
+    if (!shared_) return sum_tasks(nullptr);
+    const Scratch inputs(float_bytes * r_.groups * plan_.blocks() * plan_.points() * input_point_);
+    transform_all(inputs.as<float>());
+    sum_tasks(inputs.as<float>());
   }
 
  private:
@@ -80,7 +66,11 @@ class WinogradWeight {
     return {std::min(begin, count), std::min(begin + panels_per_task_, count)};
   }
 
-  void accumulate(Index task, Index split, float* sums) const;
+  void transform_all(float* inputs) const;
+  void sum_tasks(const float* inputs) const;
+  void accumulate(Index task, Index split, const float* inputs, float* sums) const;
+  void transform(const WinogradSource& source, Index group, Slice channels, Index part, float* working,
+                 float* input) const;
   void spread_output(const std::vector<TileRun>& runs, Index channel, const Panel& panel, float* packed,
                      float* to) const;
   void write(Index task, Index index, const float* sums) const;
@@ -93,51 +83,99 @@ class WinogradWeight {
   std::vector<Panel> panels_;
   WinogradPlan plan_;
   Index rows_ = 0, panels_per_task_ = 1, shares_ = 1, splits_ = 1;
-  Index panel_sums_ = 0, item_sums_ = 0;
+  Index panel_sums_ = 0, item_sums_ = 0, input_point_ = 0;
+  bool shared_ = false;  // inputs are transformed before, for all tasks
   std::vector<std::int32_t> row_offset_, column_offset_;
 };
 
-/// One task's sums over the blocks of one split: [panel][point][part, source channel][lane].
-void WinogradWeight::accumulate(Index task, Index split, float* sums) const {
+/// Every block's inputs: [group][block][point][panel of tiles][part, source channel][lane].
+void WinogradWeight::transform_all(float* inputs) const {
+  const Index blocks = plan_.blocks(), parts = plan_.adding_parts(),
+              runs = divide_up(r_.source_channels, input_channels);
+  parallel_for(r_.groups * blocks * parts * runs, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Index c = i % runs * input_channels, s = i / runs % parts, block = i / runs / parts % blocks;
+      const Index group = i / runs / parts / blocks;
+      const WinogradSource source(r_, plan_, plan_.parts[s], tile_runs(plan_, block * plan_.block));
+      const Scratch working(float_bytes * source.size());
+      transform(source, group, {c, std::min(r_.source_channels, c + input_channels)}, s, working.as<float>(),
+                inputs + (group * blocks + block) * plan_.points() * input_point_);
+    }
+  });
+}
+
+void WinogradWeight::transform(const WinogradSource& source, Index group, Slice channels, Index part, float* working,
+                               float* input) const {
+  source.prepare(working);
+  for (Index c = channels.begin; c < channels.end; ++c)
+    source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, working,
+                     input + (part * r_.source_channels + c) * plan_.width, input_point_, rows_ * plan_.width);
+}
+
+/// Sums all tasks, over the tiles of each split first and then over splits, in their order.
+void WinogradWeight::sum_tasks(const float* inputs) const {
+  if (splits_ == 1) {
+    parallel_for(tasks(), 1, [&](Index begin, Index end) {
+      const Scratch sums(item_sums_ * float_bytes);
+      for (Index task = begin; task < end; ++task) {
+        accumulate(task, 0, inputs, sums.as<float>());
+        for (Index p = 0; p < panels_of(task).size(); ++p) write(task, p, sums.as<float>() + p * panel_sums_);
+      }
+    });
+    return;
+  }
+  const Scratch partial(splits_ * tasks() * item_sums_ * float_bytes);
+  parallel_for(splits_ * tasks(), 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i)
+      accumulate(i % tasks(), i / tasks(), inputs, partial.as<float>() + i * item_sums_);
+  });
+  parallel_for(tasks() * panels_per_task_, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      if (i % panels_per_task_ >= panels_of(i / panels_per_task_).size()) continue;
+      float* to = partial.as<float>() + i * panel_sums_;
+      for (Index split = 1; split < splits_; ++split) {
+        const float* from = to + split * tasks() * item_sums_;
+        for (Index j = 0; j < panel_sums_; ++j) to[j] += from[j];
+      }
+      write(i / panels_per_task_, i % panels_per_task_, to);
+    }
+  });
+}
+
+/// One task's sums over the blocks of one split: [panel][point][part, source channel][lane]. `inputs` is null where
+/// they have not been transformed before.
+void WinogradWeight::accumulate(Index task, Index split, const float* inputs, float* sums) const {
   const Slice panels = panels_of(task), blocks = slice(plan_.blocks(), splits_, split);
   const Index group = task / shares_, m = plan_.scheme->tile, points = plan_.points();
-  const Index input_point = point_stride(plan_.block * rows_);
   const Index output_point = point_stride(plan_.block * panels_.front().width);
   const Index packed = m * strip_tiles * m * panels_.front().width;
-  std::vector<std::vector<TileRun>> runs;
-  std::vector<WinogradSource> sources;
-  Index work = 0;
-  for (Index b = blocks.begin; b < blocks.end; ++b) {
-    runs.push_back(tile_runs(plan_, b * plan_.block));
-    for (const WinogradPart& part : plan_.parts) {
-      sources.emplace_back(r_, plan_, part, runs.back());
-      work = std::max(work, divide_up(sources.back().size(), 16) * 16);
-    }
-  }
-  const Scratch scratch(static_cast<Index>(sizeof(float)) * (points * (input_point + output_point) + packed + work));
-  float *input = scratch.as<float>(), *output = input + points * input_point;
-  float *turned = output + points * output_point, *working = turned + packed;
+  const Scratch scratch(float_bytes * (points * output_point + packed));
+  float *output = scratch.as<float>(), *turned = output + points * output_point;
+  const Scratch own_input(inputs ? 0 : float_bytes * points * input_point_);
   PanelProduct<float> product{};
   product.row_offset = row_offset_.data();
   product.column_offset = column_offset_.data();
   product.columns = rows_;
-  for (std::size_t b = 0; b < runs.size(); ++b) {
-    for (Index s = 0; s < plan_.adding_parts(); ++s) {
-      const WinogradSource& source = sources[b * plan_.parts.size() + s];
-      source.prepare(working);
-      for (Index c = 0; c < r_.source_channels; ++c)
-        source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, working,
-                         input + (s * r_.source_channels + c) * plan_.width, input_point, rows_ * plan_.width);
-    }
-    product.rows = static_cast<std::int32_t>(runs[b].back().slot + runs[b].back().count);
-    product.accumulate = b > 0;
+  for (Index b = blocks.begin; b < blocks.end; ++b) {
+    const std::vector<TileRun> runs = tile_runs(plan_, b * plan_.block);
+    const float* input = own_input.as<float>();
+    if (inputs)
+      input = inputs + (group * plan_.blocks() + b) * points * input_point_;
+    else
+      for (Index s = 0; s < plan_.adding_parts(); ++s) {
+        const WinogradSource source(r_, plan_, plan_.parts[s], runs);
+        const Scratch working(float_bytes * source.size());
+        transform(source, group, {0, r_.source_channels}, s, working.as<float>(), own_input.as<float>());
+      }
+    product.rows = static_cast<std::int32_t>(runs.back().slot + runs.back().count);
+    product.accumulate = b > blocks.begin;
     for (Index p = panels.begin; p < panels.end; ++p) {
       const Panel& panel = panels_[p];
-      spread_output(runs[b], group * r_.out_channels + panel.begin, panel, turned, output);
+      spread_output(runs, group * r_.out_channels + panel.begin, panel, turned, output);
       product.sums_stride = panel.width;
       for (Index point = 0; point < points; ++point) {
         product.panel = output + point * output_point;
-        product.source = input + point * input_point;
+        product.source = input + point * input_point_;
         product.sums = sums + (p - panels.begin) * panel_sums_ + point * rows_ * panel.width;
         k_.product[panel.vectors - 1](product);
       }
@@ -188,7 +226,7 @@ void WinogradWeight::spread_output(const std::vector<TileRun>& runs, Index chann
 void WinogradWeight::write(Index task, Index index, const float* sums) const {
   const Panel& panel = panels_[panels_of(task).begin + index];
   constexpr Index together = 16;  // source channels
-  const Scratch scratch(together * r_.taps * panel.width * static_cast<Index>(sizeof(float)));
+  const Scratch scratch(together * r_.taps * panel.width * float_bytes);
   float* turned = scratch.as<float>();
   std::vector<std::int32_t> tap(9);
   for (Index c = 0; c < r_.source_channels; c += together) {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 
 #include <duet/core/parallel.hpp>
@@ -270,4 +271,9 @@ TEST_CASE("the switch of fast convolutions decides, and shapes that do not gain 
     CHECK(conv() == fast);
   }
   CHECK(fast_convolutions() == before);
+}
+
+TEST_CASE("the environment decides at first") {
+  const char* text = std::getenv("DUET_WINOGRAD");
+  CHECK(fast_convolutions() == (text == nullptr || std::string(text) != "0"));
 }

@@ -92,11 +92,14 @@ DUET_INLINE F load_pixels(const float* from, std::int64_t count) {
 template <class Scheme, int step>
 DUET_INLINE void strip_columns(const WinogradColumns& t, const WinogradStrip& strip) {
   constexpr int points = Scheme::points;
-  const float* row[points];
-  for (int i = 0; i < points; ++i) row[i] = strip.row[i] < 0 ? t.zeros : t.source + strip.row[i];
+  const float *row[points], *next[points];
+  for (int i = 0; i < points; ++i) {
+    row[i] = strip.row[i] < 0 ? t.zeros : t.source + strip.row[i];
+    next[i] = strip.row[i] < 0 ? t.zeros : row[i] + t.ahead;
+  }
   float* to = t.to + strip.to;
   for (std::int64_t x = 0; x < strip.count; x += L) {
-    for (int i = 0; i < points; ++i) __builtin_prefetch(row[i] + t.ahead + step * x, 0, 2);
+    for (int i = 0; i < points; ++i) __builtin_prefetch(next[i] + step * x, 0, 2);
     F d[points];
     if (x + L <= strip.count)
       for (int i = 0; i < points; ++i) d[i] = load_pixels<step>(row[i] + step * x, L);
@@ -176,17 +179,31 @@ void output(const WinogradOutput& t) {
   }
 }
 
+/// Stores the first `count` lanes.
+DUET_INLINE void store_first(const F& value, float* to, std::int64_t count) {
+#if defined(DUET_ARCH_AVX512)
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), value);
+#else
+  alignas(64) float lane[L];
+  value.store_aligned(lane);
+  for (std::int64_t i = 0; i < count; ++i) to[i] = lane[i];
+#endif
+}
+
 void interleave(const WinogradZip& t) {
-  std::int64_t i = 0;
-  for (; 2 * (i + L) <= t.count; i += L) {
+  for (std::int64_t i = 0; 2 * i < t.count; i += L) {
     F even = F::load_unaligned(t.even + i), odd = F::load_unaligned(t.odd + i);
     zip<float, 1, L>(even, odd);
-    even.store_unaligned(t.to + 2 * i);
-    odd.store_unaligned(t.to + 2 * i + L);
-  }
-  for (; 2 * i < t.count; ++i) {
-    t.to[2 * i] = t.even[i];
-    if (2 * i + 1 < t.count) t.to[2 * i + 1] = t.odd[i];
+    const std::int64_t count = t.count - 2 * i;
+    float* to = t.to + 2 * i;
+    if (count >= L)
+      even.store_unaligned(to);
+    else
+      store_first(even, to, count);
+    if (count >= 2 * L)
+      odd.store_unaligned(to + L);
+    else if (count > L)
+      store_first(odd, to + L, count - L);
   }
 }
 
