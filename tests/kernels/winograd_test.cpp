@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/ops/fast_convolutions.hpp>
 #include <duet/ops/kernels/conv.hpp>
@@ -276,4 +277,38 @@ TEST_CASE("the switch of fast convolutions decides, and shapes that do not gain 
 TEST_CASE("the environment decides at first") {
   const char* text = std::getenv("DUET_WINOGRAD");
   CHECK(fast_convolutions() == (text == nullptr || std::string(text) != "0"));
+}
+
+TEST_CASE("Winograd paths keep their scratch memory within 32 MB, or a quarter of their tensors") {
+  const Restore restore;
+  set_num_threads(2);
+  const ConvCase wide[] = {
+      square(32, 256, 512, {8, 4, 4, 2, 1, 1}),  square(32, 128, 256, {16, 8, 4, 2, 1, 1}),
+      square(4, 1024, 512, {8, 4, 4, 2, 1, 1}),  square(32, 64, 128, {32, 16, 4, 2, 1, 1}),
+      square(8, 512, 512, {16, 16, 3, 1, 1, 1}), square(2, 64, 64, {128, 128, 3, 1, 1, 1}),
+  };
+  for (const ConvCase& c : wide) {
+    const ConvGeometry& g = c.geometry;
+    const std::vector<float> x(static_cast<std::size_t>(g.large_shape(c.batch).numel()), 1.0f);
+    const std::vector<float> y(static_cast<std::size_t>(g.small_shape(c.batch).numel()), 1.0f);
+    const std::vector<float> w(static_cast<std::size_t>(g.weight_shape().numel()), 1.0f);
+    std::vector<float> x_result(x.size()), y_result(y.size()), w_result(w.size());
+    const auto small = kernels::read_small(g, c.batch), large = kernels::read_large(g, c.batch);
+    const std::int64_t tensors = static_cast<std::int64_t>((x.size() + y.size() + w.size()) * sizeof(float));
+    const std::int64_t limit = std::max<std::int64_t>(tensors / 4, 32 << 20);
+    const auto scratch = [](auto&& op) {
+      const std::int64_t before = memory_stats().in_use;
+      reset_peak_memory();
+      op();
+      return memory_stats().peak_in_use - before;
+    };
+    CHECK_MESSAGE(
+        scratch([&] { kernels::conv_by_winograd(small, x.data(), w.data(), nullptr, y_result.data()); }) <= limit,
+        "conv: ", test::to_string(c));
+    CHECK_MESSAGE(
+        scratch([&] { kernels::conv_by_winograd(large, y.data(), w.data(), nullptr, x_result.data()); }) <= limit,
+        "conv_transpose: ", test::to_string(c));
+    CHECK_MESSAGE(scratch([&] { kernels::weight_by_winograd(small, x.data(), y.data(), w_result.data()); }) <= limit,
+                  "conv_weight: ", test::to_string(c));
+  }
 }
