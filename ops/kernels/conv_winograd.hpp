@@ -124,6 +124,14 @@ class WinogradTarget {
   std::vector<Stretch> staged_;
 };
 
+/// Bytes of a panel's sums in the weight gradient, and how many an item may hold: wider ones are left to the direct
+/// path.
+inline Index winograd_weight_panel(const ConvReading& reading, const WinogradPlan& plan) {
+  const Index width = cut_panels(reading.out_channels, conv_kernels<float>().lanes).front().width;
+  return plan.points() * plan.adding_parts() * reading.source_channels * width * static_cast<Index>(sizeof(float));
+}
+inline constexpr Index winograd_item_bytes = 4 << 20;
+
 /// Whether the reading, or the weight gradient over it, should be computed this way: f32, a scheme that fits, the
 /// switch of <duet/ops/fast_convolutions.hpp> on, and fewer operations.
 bool prefers_winograd(const ConvReading& reading);

@@ -124,7 +124,7 @@ double winograd_cost(const ConvReading& r, const WinogradPlan& plan) {
 double winograd_weight_cost(const ConvReading& r, const WinogradPlan& plan) {
   constexpr double turning = 26, sum = 1.15;
   const double vector = conv_kernels<float>().lanes, tiles = static_cast<double>(plan.tiles);
-  const double finish = 12 + 2 * std::min(16.0, tiles / 64);
+  const double finish = 30 + 3 * std::min(16.0, tiles / 64);
   const double channels = static_cast<double>(r.source_channels) * static_cast<double>(plan.parts.size());
   const double out = static_cast<double>(r.out_channels), lanes = std::ceil(out / vector) * vector;
   return plan.points() *
@@ -132,7 +132,8 @@ double winograd_weight_cost(const ConvReading& r, const WinogradPlan& plan) {
 }
 
 constexpr Index few = 8;       // channels: with fewer the direct path has a way of its own, along the rows
-constexpr double gain = 1.05;  // expected, to be worth the digit that is lost
+constexpr double gain = 1.1;   // expected, to be worth the digit that is lost
+constexpr double setup = 3e5;  // of a call: some microseconds
 
 bool may_use_winograd(const ConvReading& r, WinogradPlan& plan) {
   return r.source_channels >= few && r.out_channels >= few && fast_convolutions() && plan_winograd(r, plan);
@@ -142,12 +143,13 @@ bool may_use_winograd(const ConvReading& r, WinogradPlan& plan) {
 
 bool prefers_winograd(const ConvReading& r) {
   WinogradPlan plan;
-  return may_use_winograd(r, plan) && gain * winograd_cost(r, plan) < direct_cost(r);
+  return may_use_winograd(r, plan) && gain * winograd_cost(r, plan) + setup < direct_cost(r);
 }
 
 bool prefers_winograd_weight(const ConvReading& r) {
   WinogradPlan plan;
-  return may_use_winograd(r, plan) && plan.parts_add && gain * winograd_weight_cost(r, plan) < direct_cost(r);
+  return may_use_winograd(r, plan) && plan.parts_add && winograd_weight_panel(r, plan) <= winograd_item_bytes &&
+         gain * winograd_weight_cost(r, plan) + setup < direct_cost(r);
 }
 
 }  // namespace duet::kernels

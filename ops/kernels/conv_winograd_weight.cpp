@@ -13,7 +13,6 @@ constexpr Index float_bytes = sizeof(float);
 constexpr Index wanted_items = 16;
 constexpr Index least_tiles = 32, most_tiles = 128;  // of a block
 constexpr Index input_bytes = 512 * 1024;            // of a block's transformed input, if it has more than least_tiles
-constexpr Index item_bytes = 4 << 20;                // of an item's sums
 constexpr Index partial_bytes = 16 << 20;            // of partial sums, where tiles are split among items
 constexpr Index strip_tiles = 8;                     // turned from planes to lanes together
 constexpr Index shared_bytes = 12 << 20;             // of all transformed inputs, where items share them
@@ -31,9 +30,9 @@ class WinogradWeight {
     plan_winograd(reading, plan_);
     rows_ = plan_.adding_parts() * r_.source_channels;
     plan_.width = 2 * k_.lanes;
-    const Index tile = plan_.points() * rows_ * float_bytes, panel = tile * panels_.front().width;
+    const Index tile = plan_.points() * rows_ * float_bytes, panel = winograd_weight_panel(r_, plan_);
     const Index count = static_cast<Index>(panels_.size());
-    panels_per_task_ = std::clamp<Index>(item_bytes / panel, 1, count);
+    panels_per_task_ = std::clamp<Index>(winograd_item_bytes / panel, 1, count);
     // Several tasks would transform the same inputs.
     shared_ = panels_per_task_ < count && divide_up(plan_.tiles, most_tiles) * most_tiles * tile <= shared_bytes;
     if (shared_) panels_per_task_ = 1;

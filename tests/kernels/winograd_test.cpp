@@ -281,6 +281,7 @@ TEST_CASE("the environment decides at first") {
 
 TEST_CASE("Winograd paths keep their scratch memory within 32 MB, or a quarter of their tensors") {
   const Restore restore;
+  const FastConvolutionsGuard allowed(true);
   set_num_threads(2);
   const ConvCase wide[] = {
       square(32, 256, 512, {8, 4, 4, 2, 1, 1}),  square(32, 128, 256, {16, 8, 4, 2, 1, 1}),
@@ -293,7 +294,6 @@ TEST_CASE("Winograd paths keep their scratch memory within 32 MB, or a quarter o
     const std::vector<float> y(static_cast<std::size_t>(g.small_shape(c.batch).numel()), 1.0f);
     const std::vector<float> w(static_cast<std::size_t>(g.weight_shape().numel()), 1.0f);
     std::vector<float> x_result(x.size()), y_result(y.size()), w_result(w.size());
-    const auto small = kernels::read_small(g, c.batch), large = kernels::read_large(g, c.batch);
     const std::int64_t tensors = static_cast<std::int64_t>((x.size() + y.size() + w.size()) * sizeof(float));
     const std::int64_t limit = std::max<std::int64_t>(tensors / 4, 32 << 20);
     const auto scratch = [](auto&& op) {
@@ -302,13 +302,14 @@ TEST_CASE("Winograd paths keep their scratch memory within 32 MB, or a quarter o
       op();
       return memory_stats().peak_in_use - before;
     };
-    CHECK_MESSAGE(
-        scratch([&] { kernels::conv_by_winograd(small, x.data(), w.data(), nullptr, y_result.data()); }) <= limit,
-        "conv: ", test::to_string(c));
-    CHECK_MESSAGE(
-        scratch([&] { kernels::conv_by_winograd(large, y.data(), w.data(), nullptr, x_result.data()); }) <= limit,
-        "conv_transpose: ", test::to_string(c));
-    CHECK_MESSAGE(scratch([&] { kernels::weight_by_winograd(small, x.data(), y.data(), w_result.data()); }) <= limit,
-                  "conv_weight: ", test::to_string(c));
+    const std::int64_t forward =
+        scratch([&] { kernels::conv<float>(g, c.batch, x.data(), w.data(), nullptr, y_result.data()); });
+    const std::int64_t back =
+        scratch([&] { kernels::conv_transpose<float>(g, c.batch, y.data(), w.data(), nullptr, x_result.data()); });
+    const std::int64_t weight =
+        scratch([&] { kernels::conv_weight<float>(g, c.batch, x.data(), y.data(), w_result.data()); });
+    CHECK_MESSAGE(forward <= limit, "conv: ", test::to_string(c));
+    CHECK_MESSAGE(back <= limit, "conv_transpose: ", test::to_string(c));
+    CHECK_MESSAGE(weight <= limit, "conv_weight: ", test::to_string(c));
   }
 }
