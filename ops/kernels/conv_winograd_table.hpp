@@ -116,7 +116,7 @@ struct WinogradScheme {
 };
 
 struct WinogradTable {
-  WinogradScheme f4_3, f2_3, f4_2;
+  WinogradScheme f4_3, f4_2;
   void (*zip)(const WinogradZip&);
 };
 

@@ -23,12 +23,7 @@ DUET_INLINE F second(const F& a, const F& b) {
   return shuffle<float>(a, b, Second<start>{}, typename MakeIndices<L>::type{});
 }
 
-/// m vectors of pixels side by side become m vectors of every m-th pixel.
-DUET_INLINE void split(const F (&pixels)[2], F* columns) {
-  columns[0] = second<0>(pixels[0], pixels[1]);
-  columns[1] = second<1>(pixels[0], pixels[1]);
-}
-
+/// Four vectors of pixels side by side become four vectors of every fourth pixel.
 DUET_INLINE void split(const F (&pixels)[4], F* columns) {
   const F even0 = second<0>(pixels[0], pixels[1]), even1 = second<0>(pixels[2], pixels[3]);
   const F odd0 = second<1>(pixels[0], pixels[1]), odd1 = second<1>(pixels[2], pixels[3]);
@@ -40,20 +35,12 @@ DUET_INLINE void split(const F (&pixels)[4], F* columns) {
 
 /// The first `wanted` of what split gives.
 template <int wanted>
-DUET_INLINE void split_first(const F (&pixels)[2], F* columns) {
-  columns[0] = second<0>(pixels[0], pixels[1]);
-  if constexpr (wanted > 1) columns[1] = second<1>(pixels[0], pixels[1]);
-}
-
-template <int wanted>
 DUET_INLINE void split_first(const F (&pixels)[4], F* columns) {
   columns[0] = second<0>(second<0>(pixels[0], pixels[1]), second<0>(pixels[2], pixels[3]));
   if constexpr (wanted > 1) columns[1] = second<0>(second<1>(pixels[0], pixels[1]), second<1>(pixels[2], pixels[3]));
 }
 
 /// The way back.
-DUET_INLINE void join(F (&v)[2]) { zip<float, 1, L>(v[0], v[1]); }
-
 DUET_INLINE void join(F (&v)[4]) {
   zip<float, 1, L>(v[0], v[2]);
   zip<float, 1, L>(v[1], v[3]);
@@ -281,6 +268,5 @@ constexpr WinogradScheme scheme() {
 }  // namespace
 
 namespace duet::kernels {
-constinit const WinogradTable DUET_TABLE(winograd_table) = {scheme<Scheme43>(), scheme<Scheme23>(), scheme<Scheme42>(),
-                                                            interleave};
+constinit const WinogradTable DUET_TABLE(winograd_table) = {scheme<Scheme43>(), scheme<Scheme42>(), interleave};
 }  // namespace duet::kernels

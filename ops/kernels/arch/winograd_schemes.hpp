@@ -68,46 +68,6 @@ struct Scheme43 {
   }
 };
 
-/// F(2, 3): points 0, 1, -1 and infinity.
-struct Scheme23 {
-  static constexpr int tile = 2, taps = 3, points = 4;
-
-  static DUET_INLINE void input(F (&d)[points]) {
-    const F sum = d[1] + d[2], difference = d[2] - d[1];
-    d[0] = d[0] - d[2];
-    d[3] = d[3] - d[1];
-    d[1] = sum;
-    d[2] = difference;
-  }
-
-  static DUET_INLINE void output(F (&m)[points]) {
-    const F difference = m[1] - m[2];
-    m[0] = m[0] + m[1] + m[2];
-    m[1] = difference + m[3];
-  }
-
-  static DUET_INLINE void spread(F (&y)[points]) {
-    const F sum = y[0] + y[1];
-    y[2] = y[0] - y[1];
-    y[3] = y[1];
-    y[1] = sum;
-  }
-
-  static DUET_INLINE void filter(F (&g)[points]) {
-    const F even = times(0.5f, g[0] + g[2]), odd = times(0.5f, g[1]);
-    g[3] = g[2];
-    g[1] = even + odd;
-    g[2] = even - odd;
-  }
-
-  static DUET_INLINE void collect(F (&u)[points]) {
-    const F sum = times(0.5f, u[1] + u[2]);
-    u[0] = u[0] + sum;
-    u[1] = times(0.5f, u[1] - u[2]);
-    u[2] = sum + u[3];
-  }
-};
-
 /// F(4, 2): points 0, 1, -1, 2 and infinity.
 struct Scheme42 {
   static constexpr int tile = 4, taps = 2, points = 5;
