@@ -90,7 +90,7 @@ Tensor variance_gradient(const Vjp& v, const Tensor& g, const Tensor& divisor = 
 
 // --- norms ---
 
-/// (sum |x|^p)^(1/p) for p above 0, of magnitudes.
+/// (sum m^p)^(1/p) of magnitudes m (of x itself where p is 2), and the sum.
 Tensor power_mean(const char* op, const Tensor& magnitudes, const Dims& dims, double p, Tensor& total) {
   const Tensor powers = p == 2 ? Tensor() : run_map(op, Map::pow_scalar, {magnitudes}, magnitudes.shape(), {.p = p});
   total = fold_tensor(p == 2 ? Fold::sum_square : Fold::sum, p == 2 ? magnitudes : powers, dims, true);
@@ -116,18 +116,16 @@ Tensor norm_of_powers(const char* op, const Tensor& x, const Dims& dims, double 
 
 Tensor power_norm(const char* op, const Tensor& x, const Dims& dims, const NormOptions& o) {
   if (o.p == 1) return fold_tensor(Fold::sum_abs, x, dims, o.keepdim);
-  const Tensor magnitudes = o.p == 2 ? x : run_map(op, Map::abs, {x}, x.shape());
-  if (std::isinf(o.p)) return fold_tensor(o.p > 0 ? Fold::max : Fold::min, magnitudes, dims, o.keepdim);
-  if (o.p == 0) {
-    // The magnitudes are ours to overwrite.
-    raw::dispatch_floating(op, x.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      T* values = raw::data<T>(magnitudes);
-      for (std::int64_t i = 0; i < magnitudes.numel(); ++i) values[i] = values[i] == T(0) ? T(0) : T(1);
-    });
-    return fold_tensor(Fold::sum, magnitudes, dims, o.keepdim);
-  }
-  return norm_of_powers(op, magnitudes, dims, o.p, o.keepdim);
+  if (o.p != 0 && !std::isinf(o.p)) return norm_of_powers(op, x, dims, o.p, o.keepdim);
+  const Tensor magnitudes = run_map(op, Map::abs, {x}, x.shape());
+  if (o.p != 0) return fold_tensor(o.p > 0 ? Fold::max : Fold::min, magnitudes, dims, o.keepdim);
+  // The magnitudes are ours to overwrite.
+  raw::dispatch_floating(op, x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* values = raw::data<T>(magnitudes);
+    for (std::int64_t i = 0; i < magnitudes.numel(); ++i) values[i] = values[i] == T(0) ? T(0) : T(1);
+  });
+  return fold_tensor(Fold::sum, magnitudes, dims, o.keepdim);
 }
 
 Tensor norm_gradient(const Vjp& v) {
