@@ -11,6 +11,7 @@
 #include <duet/core/raw.hpp>
 #include <duet/core/tensor_impl.hpp>
 #include <duet/ops/elementwise.hpp>
+#include <duet/ops/inplace.hpp>
 
 namespace duet {
 namespace {
@@ -77,7 +78,7 @@ class BackwardPass {
     bool operator<(const Turn& other) const { return sequence < other.sequence; }
   };
 
-  void arrive(const Edge& edge, const Tensor& cotangent) {
+  void arrive(const Edge& edge, Tensor cotangent) {
     if (!edge.node || !cotangent.defined() || !needed(edge.node.get())) return;
     auto [found, fresh] = pending_.try_emplace(edge.node.get());
     if (fresh) {
@@ -87,11 +88,23 @@ class BackwardPass {
       std::push_heap(heap_.begin(), heap_.end());
     }
     Tensor& sum = found->second.cotangents[static_cast<std::size_t>(edge.index)];
-    sum = sum.defined() ? add(sum, cotangent) : cotangent;
+    sum = sum.defined() ? joined(std::move(sum), std::move(cotangent)) : std::move(cotangent);
+  }
+
+  /// Nobody else holds the handle, or a view of the memory.
+  static bool is_sole(const Tensor& tensor) {
+    return tensor.impl().use_count() == 1 && tensor.impl()->storage.use_count() == 1 && tensor.is_contiguous();
+  }
+
+  /// a + b, in the memory of one of them where nobody would see it and nothing is recorded.
+  Tensor joined(Tensor a, Tensor b) const {
+    if (!create_graph_ && is_sole(a)) return add_(a, b);
+    if (!create_graph_ && is_sole(b)) return add_(b, a);
+    return add(a, b);
   }
 
   void visit(Node& node, Tensors& cotangents) {
-    if (!node.op) return visit_leaf(node, cotangents[0]);
+    if (!node.op) return visit_leaf(node, std::move(cotangents[0]));
     if (!node.hooks.empty()) call_hooks(node, cotangents);
     if (auto wanted = captures_.find(&node); wanted != captures_.end())
       for (const Capture& one : wanted->second)
@@ -105,8 +118,9 @@ class BackwardPass {
 
   void differentiate(Node& node, Tensors& cotangents, const std::vector<std::uint8_t>& needs) {
     if (node.released)
-      fail<AutogradError>(node.name(), "backward runs a second time through a graph whose saved tensors were freed: "
-                                       "pass retain_graph = true the first time");
+      fail<AutogradError>(node.name(),
+                          "backward runs a second time through a graph whose saved tensors were freed: "
+                          "pass retain_graph = true the first time");
     const std::vector<Observer*> watching(observers().begin(), observers().end());
     Tensors gradients;
     try {
@@ -120,7 +134,7 @@ class BackwardPass {
     for (Observer* observer : watching) observer->after_vjp(node, cotangents, gradients);
     cotangents.clear();
     for (std::size_t i = 0; i < node.edges.size(); ++i)
-      if (needs[i] != 0) arrive(node.edges[i], gradients[i]);
+      if (needs[i] != 0) arrive(node.edges[i], std::move(gradients[i]));
   }
 
   static void check(const Node& node, const Tensors& gradients) {
@@ -170,13 +184,12 @@ class BackwardPass {
 
   void accumulate(Tensor& grad, Tensor& gradient) const {
     if (grad.defined()) {
-      grad = add(grad, gradient);
+      grad = joined(grad, std::move(gradient));  // the copied handle keeps what grad was, for undo_
     } else if (create_graph_) {
       grad = gradient;
     } else {
       // A cotangent may be shared with the user or with another leaf; grad() is the leaf's own to change.
-      const bool sole = gradient.impl().use_count() == 1 && gradient.impl()->storage.use_count() == 1;
-      grad = sole && gradient.is_contiguous() ? gradient : raw::clone(gradient);
+      grad = is_sole(gradient) ? std::move(gradient) : raw::clone(gradient);
     }
   }
 
@@ -197,9 +210,9 @@ class BackwardPass {
     }
     std::sort(order.begin(), order.end(), [](Node* a, Node* b) { return a->sequence < b->sequence; });
     for (Node* node : order) {
-      const bool leads =
-          std::any_of(node->edges.begin(), node->edges.end(),
-                      [&](const Edge& edge) { return edge.node && needed_.count(edge.node.get()) != 0; });
+      const bool leads = std::any_of(node->edges.begin(), node->edges.end(), [&](const Edge& edge) {
+        return edge.node && needed_.count(edge.node.get()) != 0;
+      });
       if (leads || captures_.count(node) != 0) needed_.insert(node);
     }
   }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <duet/core/allocator.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
 
 namespace duet::bench {
@@ -52,13 +53,17 @@ double peak_flops(int threads) {
 
 double memory_bandwidth(int threads) {
   const std::int64_t count = std::int64_t{1} << 24;
-  std::vector<float> a(count), b(count, 1.0f), c(count, 2.0f);
+  // From Duet's allocator, so that pages are as large as those of its tensors.
+  const Scratch a(count * 4), b(count * 4), c(count * 4);
+  std::fill_n(a.as<float>(), count, 0.0f);
+  std::fill_n(b.as<float>(), count, 1.0f);
+  std::fill_n(c.as<float>(), count, 2.0f);
   double best = 0;
   for (int round = 0; round < 5; ++round) {
     const double seconds = together(threads, [&](int thread) {
       const std::int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
-      float* to = a.data();
-      const float *x = b.data(), *y = c.data();
+      float* to = a.as<float>();
+      const float *x = b.as<float>(), *y = c.as<float>();
       for (std::int64_t i = begin; i < end; ++i) to[i] = x[i] + 0.5f * y[i];
     });
     best = std::max(best, 3.0 * sizeof(float) * static_cast<double>(count) / seconds);

@@ -1,31 +1,29 @@
-// Size classes with four steps to the octave (at most a quarter is wasted), one free list per class. The class
-// stands in a header in front of each block, one cache line long so that the block stays aligned.
+// Small blocks come in size classes with four steps to the octave (at most a quarter is wasted) and one free list per
+// class; large ones are cut from the arena. What a block is stands in a header in front of it, one cache line long so
+// that the block stays aligned.
 #include <duet/core/allocator.hpp>
 
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <vector>
 
+#include <duet/core/arena.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/op_in_flight.hpp>
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace duet {
 namespace {
 
-struct Header {
-  int size_class;
-  std::int64_t bytes;
-};
-static_assert(sizeof(Header) <= alignment);
+static_assert(sizeof(BlockHeader) == alignment);
 
 constexpr std::int64_t smallest = 64;
 constexpr int steps = 4;  // classes to the octave
 constexpr int class_count = steps * 48;
+// From here on blocks come from the arena. Scratch memory does so later: workers ask for it at times that differ from
+// step to step, which would cut the arena differently each time.
+constexpr std::int64_t large_block = 1 << 18, large_scratch = 1 << 22;
 
 /// The smallest class whose blocks hold `bytes`, and what they hold.
 int size_class(std::int64_t bytes, std::int64_t& rounded) {
@@ -42,77 +40,39 @@ int size_class(std::int64_t bytes, std::int64_t& rounded) {
   return steps + (octave - 2) * steps + static_cast<int>(k) - 1;
 }
 
-constexpr std::size_t huge_page = std::size_t{2} << 20;
-
-/// Memory from the system, or null. Kernels walk many planes at once, each on pages of its own: more of 4 KiB than
-/// the processor's translation cache holds. So large blocks ask for huge pages, as many as lie inside the block: it
-/// takes no more memory than it would.
-void* system_memory(std::size_t bytes) {
-  const std::size_t unit = bytes < huge_page ? alignment : huge_page;
-  void* raw = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  // A refusal costs speed alone.
-  if (raw != nullptr && bytes >= huge_page)
-    static_cast<void>(madvise(raw, bytes / huge_page * huge_page, MADV_HUGEPAGE));
-#endif
-  return raw;
-}
-
 class Cache {
  public:
-  void* take(std::int64_t bytes) {
+  void* take(std::int64_t bytes, std::int64_t threshold) {
     if (bytes < 0 || bytes > (std::int64_t{1} << 46)) refuse(bytes, "no machine has that much");
-    std::int64_t rounded = 0;
-    const int index = size_class(bytes, rounded);
-    {
-      std::lock_guard lock(mutex_);
-      std::vector<void*>& list = free_[index];
-      if (!list.empty()) {
-        void* block = list.back();
-        list.pop_back();
-        stats_.cached -= rounded;
-        count_in(rounded);
-        return block;
-      }
-      if (stats_.limit > 0 && stats_.in_use + stats_.cached + rounded > stats_.limit) {
-        drop_cached();
-        if (stats_.in_use + rounded > stats_.limit) refuse(bytes, "the limit set is reached");
-      }
-    }
-    void* raw = system_memory(static_cast<std::size_t>(rounded) + alignment);
-    if (raw == nullptr) {
-      std::lock_guard lock(mutex_);
-      drop_cached();
-      raw = system_memory(static_cast<std::size_t>(rounded) + alignment);
-      if (raw == nullptr) refuse(bytes, "the system gives no more");
-    }
-    *static_cast<Header*>(raw) = {index, rounded};
-    std::lock_guard lock(mutex_);
-    ++stats_.system_calls;
-    count_in(rounded);
-    return static_cast<char*>(raw) + alignment;
+    if (bytes >= threshold)
+      if (void* memory = take_large(bytes)) return memory;
+    return take_small(bytes);
   }
 
-  void give_back(void* block) noexcept {
-    const Header* header = reinterpret_cast<const Header*>(static_cast<char*>(block) - alignment);
+  void give_back(void* memory) noexcept {
+    BlockHeader* const header = static_cast<BlockHeader*>(memory) - 1;
     std::lock_guard lock(mutex_);
-    stats_.in_use -= header->bytes;
+    in_use_ -= header->bytes;
     --stats_.live_blocks;
+    if (header->size_class == BlockHeader::in_arena) return arena_.give_back(header);
     try {
-      free_[header->size_class].push_back(block);
-      stats_.cached += header->bytes;
+      free_[header->size_class].push_back(header);
+      cached_ += header->bytes;
     } catch (...) {
-      std::free(static_cast<char*>(block) - alignment);
+      std::free(header);
     }
   }
 
   MemoryStats stats() {
     std::lock_guard lock(mutex_);
-    return stats_;
+    MemoryStats stats = stats_;
+    stats.in_use = in_use_;
+    stats.cached = cached();
+    return stats;
   }
   void reset_peak() {
     std::lock_guard lock(mutex_);
-    stats_.peak_in_use = stats_.in_use;
+    stats_.peak_in_use = in_use_;
   }
   void set_limit(std::int64_t bytes) {
     std::lock_guard lock(mutex_);
@@ -124,25 +84,82 @@ class Cache {
   }
 
  private:
-  void count_in(std::int64_t bytes) {
-    stats_.in_use += bytes;
-    ++stats_.live_blocks;
-    stats_.peak_in_use = std::max(stats_.peak_in_use, stats_.in_use);
+  void* take_small(std::int64_t bytes) {
+    std::int64_t rounded = 0;
+    const int index = size_class(bytes, rounded);
+    {
+      std::lock_guard lock(mutex_);
+      std::vector<BlockHeader*>& list = free_[index];
+      if (!list.empty()) {
+        BlockHeader* const block = list.back();
+        list.pop_back();
+        cached_ -= rounded;
+        return hand_out(block);
+      }
+      make_room(bytes, rounded, rounded);
+    }
+    const std::size_t whole = static_cast<std::size_t>(rounded) + sizeof(BlockHeader);
+    void* raw = std::aligned_alloc(alignment, whole);
+    std::lock_guard lock(mutex_);
+    if (raw == nullptr) {
+      drop_cached();
+      raw = std::aligned_alloc(alignment, whole);
+      if (raw == nullptr) refuse(bytes, "the system gives no more");
+    }
+    ++stats_.system_calls;
+    return hand_out(new (raw) BlockHeader{.size_class = index, .bytes = rounded});
   }
+
+  /// Null where the arena has no room, which the system's own allocator may have.
+  void* take_large(std::int64_t bytes) {
+    const std::int64_t rounded = (bytes + smallest - 1) / smallest * smallest;
+    std::lock_guard lock(mutex_);
+    if (BlockHeader* const block = arena_.find(rounded, true)) {
+      arena_.take(block, rounded);
+      return hand_out(block);
+    }
+    make_room(bytes, rounded, rounded - std::min(rounded, arena_.cached_at_end()));
+    BlockHeader* block = arena_.find(rounded, false);
+    if (block != nullptr)
+      arena_.take(block, rounded);
+    else
+      block = arena_.grow(rounded);
+    if (block == nullptr) return nullptr;
+    ++stats_.system_calls;
+    return hand_out(block);
+  }
+
+  /// Sees to it that a block of `rounded` bytes, for which the system has to give `more`, stays within the limit, or
+  /// refuses the `bytes` that were asked for.
+  void make_room(std::int64_t bytes, std::int64_t rounded, std::int64_t more) {
+    if (stats_.limit == 0 || in_use_ + cached() + more <= stats_.limit) return;
+    drop_cached();
+    if (in_use_ + rounded > stats_.limit) refuse(bytes, "the limit set is reached");
+  }
+  void* hand_out(BlockHeader* block) {
+    in_use_ += block->bytes;
+    ++stats_.live_blocks;
+    stats_.peak_in_use = std::max(stats_.peak_in_use, in_use_);
+    return block->memory();
+  }
+  std::int64_t cached() const { return cached_ + arena_.cached(); }
   void drop_cached() {
-    for (std::vector<void*>& list : free_) {
-      for (void* block : list) std::free(static_cast<char*>(block) - alignment);
+    for (std::vector<BlockHeader*>& list : free_) {
+      for (BlockHeader* block : list) std::free(block);
       list.clear();
     }
-    stats_.cached = 0;
+    cached_ = 0;
+    arena_.release();
   }
   [[noreturn]] void refuse(std::int64_t bytes, const char* why) const {
-    fail<MemoryError>(op_in_flight(), "cannot allocate {} bytes: {} ({} bytes in use, limit {})", bytes, why,
-                      stats_.in_use, stats_.limit == 0 ? std::string("none") : std::to_string(stats_.limit));
+    fail<MemoryError>(op_in_flight(), "cannot allocate {} bytes: {} ({} bytes in use, limit {})", bytes, why, in_use_,
+                      stats_.limit == 0 ? std::string("none") : std::to_string(stats_.limit));
   }
 
   std::mutex mutex_;
-  std::vector<void*> free_[class_count];
+  std::vector<BlockHeader*> free_[class_count];
+  Arena arena_;
+  std::int64_t in_use_ = 0, cached_ = 0;  // cached_: of the size classes
   MemoryStats stats_;
 };
 
@@ -161,7 +178,8 @@ void set_memory_limit(std::int64_t bytes) {
   cache().set_limit(bytes);
 }
 void release_cached_memory() { cache().release(); }
-void* allocate(std::int64_t bytes) { return cache().take(bytes); }
+void* allocate(std::int64_t bytes) { return cache().take(bytes, large_block); }
+Scratch::Scratch(std::int64_t bytes) : block_(cache().take(bytes, large_scratch)) {}
 void deallocate(void* block) noexcept {
   if (block != nullptr) cache().give_back(block);
 }

@@ -1,5 +1,5 @@
-// The caching allocator under every tensor and every scratch buffer: 64-byte aligned blocks in size classes,
-// kept for reuse when freed, so that a training loop stops asking the system after its first steps.
+// The caching allocator under every tensor and every scratch buffer: 64-byte aligned blocks, kept for reuse when
+// freed, so that a training loop stops asking the system after its first steps.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,8 @@ void deallocate(void* block) noexcept;
 /// Scratch memory for a kernel: a block for the length of a scope.
 class Scratch {
  public:
-  explicit Scratch(std::int64_t bytes) : block_(allocate(bytes)) {}
+  /// MemoryError as allocate().
+  explicit Scratch(std::int64_t bytes);
   ~Scratch() { deallocate(block_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -1,4 +1,4 @@
-// POSIX: mmap, open, fsync, rename.
+// POSIX: mmap, open, fsync, rename; and Linux's madvise.
 #include <duet/core/platform.hpp>
 
 #include <fcntl.h>
@@ -41,6 +41,29 @@ void sync_folder_of(const std::string& path) {
 }
 
 }  // namespace
+
+void* reserve_addresses(std::int64_t bytes) {
+  void* address = ::mmap(nullptr, static_cast<std::size_t>(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) return nullptr;
+#ifdef MADV_HUGEPAGE
+  ::madvise(address, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);  // a hint: a refusal changes nothing
+#endif
+  return address;
+}
+
+bool commit_addresses(void* begin, std::int64_t bytes) {
+  return ::mprotect(begin, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE) == 0;
+}
+
+void release_pages(void* begin, std::int64_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(begin);
+  const std::uintptr_t first = (address + page - 1) / page * page;
+  const std::uintptr_t last = (address + static_cast<std::uintptr_t>(bytes)) / page * page;
+  if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
+std::int64_t physical_memory() { return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }
 
 std::shared_ptr<MappedFile> MappedFile::open(const char* op, const std::string& path) {
   // O_NONBLOCK: opening a pipe must not wait for a writer; it is refused below.

@@ -1,4 +1,5 @@
-// What Duet asks of the operating system: files mapped into memory, and files that appear whole or not at all.
+// What Duet asks of the operating system: addresses for the allocator, files mapped into memory, and files that appear
+// whole or not at all.
 // Everything that would need another implementation on another system stands here.
 #pragma once
 
@@ -8,6 +9,16 @@
 #include <string>
 
 namespace duet {
+
+/// `bytes` of addresses without memory behind them, of which touching any is an error; null if there are not so many.
+/// Where the system has huge pages it is told that they are welcome.
+void* reserve_addresses(std::int64_t bytes);
+/// Makes reserved addresses usable: zeros, whose pages come when they are touched. False where the system refuses.
+bool commit_addresses(void* begin, std::int64_t bytes);
+/// Gives the whole pages among usable addresses back; they stay usable, with undefined content.
+void release_pages(void* begin, std::int64_t bytes);
+/// Bytes of memory that the machine has.
+std::int64_t physical_memory();
 
 /// A file's bytes. The mapping is private: writing to it changes this process's copy and never the file.
 class MappedFile {
@@ -47,8 +58,8 @@ class AtomicFile {
   int file_ = -1;
 };
 
-/// Gives the file at `path`, if there is one, the second name `previous`, replacing what had that; `path` stays until it
-/// is replaced itself, so that at every moment one of the two is whole. IoError in the name of `op`.
+/// Gives the file at `path`, if there is one, the second name `previous`, replacing what had that; `path` stays until
+/// it is replaced itself, so that at every moment one of the two is whole. IoError in the name of `op`.
 void keep_previous_file(const char* op, const std::string& path, const std::string& previous);
 
 /// Renames a file, replacing what has the new name, and brings the folder to the disk; IoError in the name of `op`.

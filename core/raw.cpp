@@ -55,17 +55,28 @@ void copy_row(const S* from, std::int64_t from_step, T* to, std::int64_t to_step
   }
 }
 
-/// A plane whose source is contiguous along the outer axis (a transpose): square blocks, so that both sides use
-/// whole cache lines.
+/// A plane whose source is contiguous along the outer axis (a transpose): square blocks go through a small buffer, so
+/// that each cache line of either side is touched once, whatever power of two lies between the lines.
 template <class S, class T>
-void copy_transposed(const S* from, std::int64_t from_outer, std::int64_t from_inner, T* to, std::int64_t to_outer,
-                     std::int64_t to_inner, std::int64_t outer, std::int64_t inner) {
+void copy_transposed(const S* from, std::int64_t from_inner, T* to, std::int64_t to_outer, std::int64_t to_inner,
+                     std::int64_t outer, std::int64_t inner) {
   constexpr std::int64_t block = 16;
-  for (std::int64_t i0 = 0; i0 < outer; i0 += block)
-    for (std::int64_t j0 = 0; j0 < inner; j0 += block)
-      for (std::int64_t i = i0; i < std::min(outer, i0 + block); ++i)
-        copy_row(from + i * from_outer + j0 * from_inner, from_inner, to + i * to_outer + j0 * to_inner, to_inner,
-                 std::min(block, inner - j0));
+  alignas(64) S held[block][block];
+  for (std::int64_t j0 = 0; j0 < inner; j0 += block)
+    for (std::int64_t i0 = 0; i0 < outer; i0 += block) {
+      const std::int64_t height = std::min(block, outer - i0), width = std::min(block, inner - j0);
+      const S* source = from + i0 + j0 * from_inner;
+      T* target = to + i0 * to_outer + j0 * to_inner;
+      if (height == block && width == block && to_inner == 1) {
+        for (std::int64_t j = 0; j < block; ++j) std::copy_n(source + j * from_inner, block, held[j]);
+        for (std::int64_t i = 0; i < block; ++i)
+          for (std::int64_t j = 0; j < block; ++j) target[i * to_outer + j] = static_cast<T>(held[j][i]);
+        continue;
+      }
+      for (std::int64_t j = 0; j < width; ++j)
+        for (std::int64_t i = 0; i < height; ++i)
+          target[i * to_outer + j * to_inner] = static_cast<T>(source[j * from_inner + i]);
+    }
 }
 
 template <class S, class T>
@@ -100,7 +111,7 @@ void copy_folded(const Folded& f, const S* from, T* to) {
         rest /= f.size[i];
       }
       if (transposed)
-        copy_transposed(source, f.from[second], f.from[last], target, f.to[second], f.to[last], height, width);
+        copy_transposed(source, f.from[last], target, f.to[second], f.to[last], height, width);
       else
         for (std::int64_t i = 0; i < height; ++i)
           copy_row(source + i * f.from[second], f.from[last], target + i * f.to[second], f.to[last], width);
@@ -114,7 +125,8 @@ void copy(const Tensor& source, Tensor& target) {
   if (source.numel() == 0) return;
   const Folded folded = fold(source.shape(), source.strides(), target.strides());
   dispatch_all(source.dtype(), [&](auto s) {
-    dispatch_all(target.dtype(), [&](auto t) { copy_folded(folded, data<decltype(s)>(source), data<decltype(t)>(target)); });
+    dispatch_all(target.dtype(),
+                 [&](auto t) { copy_folded(folded, data<decltype(s)>(source), data<decltype(t)>(target)); });
   });
 }
 

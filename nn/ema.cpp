@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include <duet/core/fail.hpp>
-#include <duet/core/parallel.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
+#include <duet/ops/kernels/optimizer.hpp>
 
 namespace duet::nn {
 namespace {
@@ -14,9 +14,9 @@ namespace {
 constexpr const char* op = "ema";
 
 void check_same_names(const NamedTensors& average, const NamedTensors& state) {
-  const bool same = std::equal(average.begin(), average.end(), state.begin(), state.end(), [](const auto& a, const auto& b) {
-    return a.first == b.first && a.second.shape() == b.second.shape();
-  });
+  const bool same = std::equal(
+      average.begin(), average.end(), state.begin(), state.end(),
+      [](const auto& a, const auto& b) { return a.first == b.first && a.second.shape() == b.second.shape(); });
   if (!same) fail<ValueError>(op, "the model's parameters are not those it had when the average began");
 }
 
@@ -24,7 +24,8 @@ void check_same_names(const NamedTensors& average, const NamedTensors& state) {
 
 ExponentialMovingAverage::ExponentialMovingAverage(Module& model, const EmaOptions& options)
     : model_(&model), options_(options), average_(clone_tensors(model.state_dict())) {
-  if (!(options.decay >= 0 && options.decay < 1)) fail<ValueError>(op, "decay must lie in [0, 1), got {}", options.decay);
+  if (!(options.decay >= 0 && options.decay < 1))
+    fail<ValueError>(op, "decay must lie in [0, 1), got {}", options.decay);
 }
 
 void ExponentialMovingAverage::update() {
@@ -33,6 +34,8 @@ void ExponentialMovingAverage::update() {
   check_same_names(average_, state);
   const auto t = static_cast<double>(updates_++);
   const double decay = options_.warm_up ? std::min(options_.decay, (1 + t) / (10 + t)) : options_.decay;
+  std::vector<Tensor> held;
+  std::vector<kernels::Run> runs;
   for (std::size_t k = 0; k < state.size(); ++k) {
     const Tensor now = raw::contiguous(state[k].second);
     Tensor& average = average_[k].second;
@@ -43,16 +46,12 @@ void ExponentialMovingAverage::update() {
       raw::copy(is_floating(now.dtype()) ? before : now, average);
     }
     if (!is_floating(now.dtype())) continue;
-    raw::dispatch_floating(op, now.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const T* from = raw::data<T>(now);
-      T* to = raw::data<T>(average);
-      const T rest = static_cast<T>(1 - decay);
-      parallel_for(now.numel(), 1 << 14, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) to[i] += rest * (from[i] - to[i]);
-      });
-    });
+    held.push_back(now);
+    runs.push_back({raw::data<std::byte>(average), raw::data<std::byte>(now), now.numel(), now.dtype() == f64});
   }
+  kernels::for_each_piece(runs, [&](const kernels::Run& run, std::int64_t) {
+    kernels::optimizer_table().approach[run.f64](run, 1 - decay);
+  });
 }
 
 void ExponentialMovingAverage::swap() {

@@ -181,30 +181,31 @@ Tensor class_loss_forward(const Call& c, bool logits) {
   return out;
 }
 
-/// g · (mass · softmax(x) − target distribution), position by position.
+/// g · (mass · softmax(x) − target distribution), position by position: a softmax with a factor for each position, from
+/// which the targets are taken.
 template <class T>
-void subtract_targets(const Targets& targets, const Axis& axis, const T* g, bool g_each, T* out) {
-  const std::int64_t grain = std::max<std::int64_t>(1, 16384 / (axis.count * axis.inner));
-  parallel_for(axis.outer, grain, [&](std::int64_t begin, std::int64_t end) {
-    const Scratch scratch(3 * axis.inner * static_cast<std::int64_t>(sizeof(T)));
-    T *scale = scratch.as<T>(), *floor = scale + axis.inner, *peak = floor + axis.inner;
-    for (std::int64_t o = begin; o < end; ++o) {
-      for (std::int64_t j = 0; j < axis.inner; ++j) {
-        const std::int64_t i = o * axis.inner + j;
-        const double factor = static_cast<double>(g_each ? g[i] : *g) * targets.factor();
-        // Not 0 · inf: an ignored position has no gradient, whatever its logits are.
-        scale[j] = targets.counts(i) ? static_cast<T>(factor * targets.mass(i)) : T(0);
-        floor[j] = targets.counts(i) ? static_cast<T>(factor * targets.floor(i)) : T(0);
-        peak[j] = targets.counts(i) ? static_cast<T>(factor * targets.peak(i)) : T(0);
-      }
-      T* image = out + o * axis.count * axis.inner;
-      for (std::int64_t k = 0; k < axis.count; ++k) {
-        const T weight = static_cast<T>(targets.weight(k));
-        T* row = image + k * axis.inner;
-        for (std::int64_t j = 0; j < axis.inner; ++j) row[j] = row[j] * scale[j] - weight * floor[j];
-      }
-      for (std::int64_t j = 0; j < axis.inner; ++j)
-        if (targets.counts(o * axis.inner + j)) image[targets[o * axis.inner + j] * axis.inner + j] -= peak[j];
+void cross_entropy_gradient(const Targets& targets, const Axis& axis, const T* x, const T* g, bool g_each, T* out) {
+  const std::int64_t count = axis.outer * axis.inner;
+  constexpr std::int64_t grain = 8192;
+  const Scratch scratch(count * static_cast<std::int64_t>(sizeof(T)));
+  T* scale = scratch.as<T>();
+  // Not 0 · inf: an ignored position has no gradient.
+  const auto factor = [&](std::int64_t i) {
+    return targets.counts(i) ? static_cast<double>(g_each ? g[i] : *g) * targets.factor() : 0.0;
+  };
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      scale[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.mass(i)) : T(0);
+  });
+  kernels::softmax<T>(axis.outer, axis.count, axis.inner, x, out, false, scale);
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      if (!targets.counts(i)) continue;
+      T* column = out + i / axis.inner * axis.count * axis.inner + i % axis.inner;
+      if (targets.smooth())
+        for (std::int64_t k = 0; k < axis.count; ++k)
+          column[k * axis.inner] -= static_cast<T>(factor(i) * targets.floor(i) * targets.weight(k));
+      column[targets[i] * axis.inner] -= static_cast<T>(factor(i) * targets.peak(i));
     }
   });
 }
@@ -323,9 +324,8 @@ DUET_DEFINE_OP(cross_entropy_backward, define({
       const Targets targets(c.name(), c[2], c.has(3) ? c[3] : Tensor(), axis.count, settings(c.options));
       raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
         using T = decltype(zero);
-        kernels::softmax<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), raw::data<T>(out), false);
-        subtract_targets<T>(targets, axis, raw::data<T>(g), settings(c.options).reduction == Reduction::none,
-                            raw::data<T>(out));
+        cross_entropy_gradient<T>(targets, axis, raw::data<T>(x), raw::data<T>(g),
+                                  settings(c.options).reduction == Reduction::none, raw::data<T>(out));
       });
       return {out};
     },

@@ -5,78 +5,66 @@
 #include <cmath>
 
 #include <duet/core/fail.hpp>
-#include <duet/core/parallel.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
+#include <duet/ops/kernels/optimizer.hpp>
 
 namespace duet::optim {
 namespace {
 
-constexpr std::int64_t stretch_length = 1 << 14;
+using kernels::Run;
 
 /// The larger of two numbers; NaN if one of them is.
 double larger(double a, double b) { return std::isnan(a) || a >= b ? a : b; }
 
-/// Sum of |x|^p over a stretch, or the greatest |x| for infinite p.
+/// Sum of |x|^p over a run, or the greatest |x| for infinite p.
 template <class T>
-double power_sum(const T* x, std::int64_t count, double p) {
+double power_sum(const Run& run, double p) {
+  const T* x = static_cast<const T*>(run.data);
   double total = 0;
-  if (p == 2)
-    for (std::int64_t i = 0; i < count; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  else if (std::isinf(p))
-    for (std::int64_t i = 0; i < count; ++i) total = larger(total, std::abs(static_cast<double>(x[i])));
+  if (std::isinf(p))
+    for (std::int64_t i = 0; i < run.count; ++i) total = larger(total, std::abs(static_cast<double>(x[i])));
   else
-    for (std::int64_t i = 0; i < count; ++i) total += std::pow(std::abs(static_cast<double>(x[i])), p);
+    for (std::int64_t i = 0; i < run.count; ++i) total += std::pow(std::abs(static_cast<double>(x[i])), p);
   return total;
 }
 
-double tensor_power_sum(const Tensor& given, double p) {
-  const Tensor x = raw::contiguous(given);
-  std::vector<double> parts(static_cast<std::size_t>((x.numel() + stretch_length - 1) / stretch_length));
-  raw::dispatch_floating("grad_norm", x.dtype(), [&](auto zero) {
-    const auto* first = raw::data<decltype(zero)>(x);
-    parallel_for(x.numel(), stretch_length, [&](std::int64_t begin, std::int64_t end) {
-      parts[static_cast<std::size_t>(begin / stretch_length)] = power_sum(first + begin, end - begin, p);
-    });
-  });
-  double total = 0;
-  for (const double part : parts) total = std::isinf(p) ? larger(total, part) : total + part;
-  return total;
-}
-
-/// Replaces each gradient's elements by map(element).
-template <class Map>
-void map_gradients(const char* op, const std::vector<Tensor>& parameters, Map map) {
-  const NoGradGuard no_grad;
+/// The elements of every gradient there is. Gradients with gaps are replaced by dense ones if they are to be written,
+/// else copied into `held`.
+std::vector<Run> gradient_runs(const char* op, const std::vector<Tensor>& parameters, bool write,
+                               std::vector<Tensor>& held) {
+  std::vector<Run> runs;
   for (Tensor parameter : parameters) {
-    if (!parameter.grad().defined()) continue;
     Tensor gradient = parameter.grad();
-    if (gradient.is_contiguous()) {
-      begin_in_place(op, gradient);
-    } else {
+    if (!gradient.defined()) continue;
+    if (!is_floating(gradient.dtype())) raw::not_floating(op, gradient.dtype());
+    if (!gradient.is_contiguous()) {
       gradient = raw::clone(gradient);
-      parameter.set_grad(gradient);
+      if (write) parameter.set_grad(gradient);
+      held.push_back(gradient);
+    } else if (write) {
+      const NoGradGuard no_grad;
+      begin_in_place(op, gradient);
     }
-    raw::dispatch_floating(op, gradient.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      T* first = raw::data<T>(gradient);
-      parallel_for(gradient.numel(), stretch_length, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) first[i] = map(first[i]);
-      });
-    });
+    runs.push_back({raw::data<std::byte>(gradient), nullptr, gradient.numel(), gradient.dtype() == f64});
   }
+  return runs;
 }
 
 }  // namespace
 
 double grad_norm(const std::vector<Tensor>& parameters, double norm_type) {
   if (!(norm_type > 0)) fail<ValueError>("grad_norm", "norm_type must be positive, got {}", norm_type);
+  std::vector<Tensor> held;
+  const std::vector<Run> runs = gradient_runs("grad_norm", parameters, false, held);
+  std::vector<double> parts(static_cast<std::size_t>(kernels::count_pieces(runs)));
+  kernels::for_each_piece(runs, [&](const Run& run, std::int64_t piece) {
+    parts[static_cast<std::size_t>(piece)] = norm_type == 2 ? kernels::optimizer_table().sum_of_squares[run.f64](run)
+                                             : run.f64      ? power_sum<double>(run, norm_type)
+                                                            : power_sum<float>(run, norm_type);
+  });
   double total = 0;
-  for (const Tensor& parameter : parameters) {
-    if (!parameter.grad().defined()) continue;
-    const double part = tensor_power_sum(parameter.grad(), norm_type);
-    total = std::isinf(norm_type) ? larger(total, part) : total + part;
-  }
+  for (const double part : parts) total = std::isinf(norm_type) ? larger(total, part) : total + part;
   return std::isinf(norm_type) ? total : std::pow(total, 1 / norm_type);
 }
 
@@ -86,17 +74,29 @@ double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, c
   const double norm = grad_norm(parameters, options.norm_type);
   if (options.error_if_nonfinite && !std::isfinite(norm)) fail<ValueError>(op, "the norm of the gradients is {}", norm);
   const double factor = max_norm / (norm + 1e-6);
-  if (!(factor >= 1))
-    map_gradients(op, parameters, [factor](auto value) { return static_cast<decltype(value)>(value * static_cast<decltype(value)>(factor)); });
+  if (!(factor >= 1)) {
+    std::vector<Tensor> held;
+    kernels::for_each_piece(gradient_runs(op, parameters, true, held), [factor](const Run& run, std::int64_t) {
+      kernels::optimizer_table().scale[run.f64](run, factor);
+    });
+  }
   return norm;
 }
 
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value) {
   constexpr const char* op = "clip_grad_value_";
   if (!(clip_value >= 0)) fail<ValueError>(op, "clip_value must not be negative, got {}", clip_value);
-  map_gradients(op, parameters, [clip_value](auto value) {
-    using T = decltype(value);
-    return std::isnan(value) ? value : std::clamp(value, static_cast<T>(-clip_value), static_cast<T>(clip_value));
+  const auto clip = [clip_value](auto* x, std::int64_t count) {
+    using T = std::remove_pointer_t<decltype(x)>;
+    const T low = static_cast<T>(-clip_value), high = static_cast<T>(clip_value);
+    for (std::int64_t i = 0; i < count; ++i) x[i] = x[i] < low ? low : x[i] > high ? high : x[i];  // a NaN stays
+  };
+  std::vector<Tensor> held;
+  kernels::for_each_piece(gradient_runs(op, parameters, true, held), [&](const Run& run, std::int64_t) {
+    if (run.f64)
+      clip(static_cast<double*>(run.data), run.count);
+    else
+      clip(static_cast<float*>(run.data), run.count);
   });
 }
 

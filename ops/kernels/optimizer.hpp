@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
+#include <duet/core/callable.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
 namespace duet::kernels {
@@ -44,15 +46,31 @@ struct LionStep {
   double rate, beta1, beta2, shrink;
 };
 
-/// One entry an optimizer, for f32 [0] and f64 [1].
+/// A run of adjacent elements of one tensor, and what it is read beside; both of one dtype.
+struct Run {
+  void* data;
+  const void* other;
+  std::int64_t count;
+  bool f64;
+};
+
+/// One entry an optimizer, for f32 [0] and f64 [1]; then what clipping and averaging do.
 struct OptimizerTable {
   void (*sgd[2])(const UpdateStretch&, const SgdStep&);
   void (*adam[2])(const UpdateStretch&, const AdamStep&);
   void (*rmsprop[2])(const UpdateStretch&, const RmspropStep&);
   void (*adagrad[2])(const UpdateStretch&, const AdagradStep&);
   void (*lion[2])(const UpdateStretch&, const LionStep&);
+  double (*sum_of_squares[2])(const Run&);        // of data, in double
+  void (*scale[2])(const Run&, double factor);    // data *= factor
+  void (*approach[2])(const Run&, double share);  // data += share * (other - data)
 };
 
 DUET_DECLARE_TABLES(OptimizerTable, optimizer_table)
+
+/// Calls body(piece, number of the piece) in parallel over all runs, cut into pieces: one pass over many tensors. The
+/// cuts follow from the sizes alone.
+void for_each_piece(std::span<const Run> runs, FunctionRef<void(const Run&, std::int64_t)> body);
+std::int64_t count_pieces(std::span<const Run> runs);
 
 }  // namespace duet::kernels

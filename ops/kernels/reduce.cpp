@@ -16,7 +16,7 @@ DUET_DECLARE_TABLES(MapTable, map_table)
 
 namespace {
 
-constexpr std::int64_t chunk = 1 << 15;       // elements that are worth a task
+constexpr std::int64_t chunk = 1 << 15;      // elements that are worth a task
 constexpr std::int64_t column_block = 1024;  // columns that a task folds side by side
 
 template <class T>
@@ -34,10 +34,14 @@ double start_of(Fold fold) {
 
 double join(Fold fold, double a, double b) {
   switch (fold) {
-    case Fold::prod: return a * b;
-    case Fold::max: return b != b || b > a ? b : a;
-    case Fold::min: return b != b || b < a ? b : a;
-    default: return a + b;
+    case Fold::prod:
+      return a * b;
+    case Fold::max:
+      return b != b || b > a ? b : a;
+    case Fold::min:
+      return b != b || b < a ? b : a;
+    default:
+      return a + b;
   }
 }
 
@@ -102,15 +106,21 @@ void reduce_columns(Fold fold, std::int64_t outer, std::int64_t count, std::int6
   }
 }
 
-/// Calls body(index of the first element, columns) over every (outer, strip of columns), in parallel.
-template <class Body>
+/// Calls body(index of the outer dimension, first column, columns, tile) over every strip of columns, in parallel.
+template <class T, class Body>
 void for_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, Body body) {
-  const std::int64_t strips = pieces(inner, softmax_columns), width = std::min<std::int64_t>(inner, softmax_columns);
+  // A tile of 256 KB, which the second-level cache holds, down to a few lines.
+  const std::int64_t fitting =
+      std::clamp<std::int64_t>(262144 / static_cast<std::int64_t>(sizeof(T)) / std::max<std::int64_t>(1, count), 32,
+                               softmax_columns) /
+      32 * 32;
+  const std::int64_t strips = pieces(inner, fitting), width = std::min(inner, fitting);
   const std::int64_t grain = std::max<std::int64_t>(1, chunk / 4 / std::max<std::int64_t>(1, count * width));
   parallel_for(outer * strips, grain, [&](std::int64_t begin, std::int64_t end) {
+    const Scratch tile(inner == 1 ? 1 : count * width * static_cast<std::int64_t>(sizeof(T)));
     for (std::int64_t u = begin; u < end; ++u) {
-      const std::int64_t o = u / strips, j = u % strips * softmax_columns;
-      body(o, j, std::min<std::int64_t>(softmax_columns, inner - j));
+      const std::int64_t o = u / strips, j = u % strips * fitting;
+      body(o, j, std::min(fitting, inner - j), inner == 1 ? nullptr : tile.as<T>());
     }
   });
 }
@@ -127,27 +137,40 @@ void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inne
 }
 
 template <class T>
-void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log) {
-  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
+void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log, const T* factor) {
+  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
     const std::int64_t at = o * count * inner + j;
-    kernels_of<T>().softmax({x + at, nullptr, y + at, count, inner, n, log});
+    kernels_of<T>().softmax({.x = x + at,
+                             .out = y + at,
+                             .count = count,
+                             .inner = inner,
+                             .n = n,
+                             .log = log,
+                             .tile = tile,
+                             .factor = factor == nullptr ? nullptr : factor + o * inner + j});
   });
 }
 
 template <class T>
 void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* g, const T* y, T* out,
                       bool log) {
-  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
+  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
     const std::int64_t at = o * count * inner + j;
-    kernels_of<T>().softmax_backward({y + at, g + at, out + at, count, inner, n, log});
+    kernels_of<T>().softmax_backward(
+        {.x = y + at, .g = g + at, .out = out + at, .count = count, .inner = inner, .n = n, .log = log, .tile = tile});
   });
 }
 
 template <class T>
 void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most) {
-  for_columns(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n) {
-    kernels_of<T>().log_sum_exp({x + o * count * inner + j, nullptr, out + o * inner + j, count, inner, n, false,
-                                 most == nullptr ? nullptr : most + o * inner + j});
+  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
+    kernels_of<T>().log_sum_exp({.x = x + o * count * inner + j,
+                                 .out = out + o * inner + j,
+                                 .count = count,
+                                 .inner = inner,
+                                 .n = n,
+                                 .most = most == nullptr ? nullptr : most + o * inner + j,
+                                 .tile = tile});
   });
 }
 
@@ -157,8 +180,8 @@ template <class T>
 double map_sum_of(Map map, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
                   double p, double q) {
   constexpr std::int64_t block = 2048;  // mapped values wait in the first-level cache
-  const auto kernel = std::is_same_v<T, float> ? map_table().f32[static_cast<int>(map)]
-                                               : map_table().f64[static_cast<int>(map)];
+  const auto kernel =
+      std::is_same_v<T, float> ? map_table().f32[static_cast<int>(map)] : map_table().f64[static_cast<int>(map)];
   const auto row = kernels_of<T>().row[static_cast<int>(Fold::sum)];
   const std::int64_t parts = pieces(count, chunk);
   const Scratch scratch(std::max<std::int64_t>(1, parts) * 8);
@@ -197,10 +220,10 @@ double map_sum(Map map, bool f64, std::int64_t count, const void* const* operand
              : map_sum_of<float>(map, count, operands, steps, operand_count, p, q);
 }
 
-#define DUET_INSTANTIATE(T)                                                                                   \
-  template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);              \
-  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool);                     \
-  template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool);  \
+#define DUET_INSTANTIATE(T)                                                                                  \
+  template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);             \
+  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool, const T*);          \
+  template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool); \
   template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, T*);
 DUET_INSTANTIATE(float)
 DUET_INSTANTIATE(double)

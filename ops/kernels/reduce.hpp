@@ -7,14 +7,17 @@
 
 namespace duet::kernels {
 
-/// out[o, i] = scale * fold over j of x[o, j, i]. An empty fold gives 0 for sums, 1 for prod, -inf and inf for max and min.
+/// out[o, i] = scale * fold over j of x[o, j, i]. An empty fold gives 0 for sums, 1 for prod, -inf and inf for max and
+/// min.
 template <class T>
 void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out,
             double scale = 1);
 
-/// y = softmax of x over the middle axis, or its logarithm.
+/// y = softmax of x over the middle axis, or its logarithm. A softmax may be multiplied by `factor` (outer, inner), its
+/// columns' own.
 template <class T>
-void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log);
+void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log,
+             const T* factor = nullptr);
 
 /// The gradient of softmax (or its logarithm) by its input, from its output y.
 template <class T>

@@ -17,16 +17,19 @@ struct ColumnsCall {
 };
 
 /// Softmax of n columns side by side (or, with inner = 1, of one row): element i of column j lies at i * inner + j.
+/// Columns go through a tile of count * n elements, for rows may lie a power of two apart, all in one set of a cache.
 struct SoftmaxCall {
-  const void* x;  // the input; for a gradient, the output
-  const void* g;  // the cotangent
-  void* out;      // for log_sum_exp n values side by side, else like x
-  std::int64_t count, inner, n;
-  bool log;
-  void* most = nullptr;  // where log_sum_exp puts the maxima, its sums then being without them; or null
+  const void* x = nullptr;  // the input; for a gradient, the output
+  const void* g = nullptr;  // the cotangent
+  void* out = nullptr;      // for log_sum_exp n values side by side, else like x
+  std::int64_t count = 0, inner = 0, n = 0;
+  bool log = false;
+  void* most = nullptr;          // where log_sum_exp puts the maxima, its sums then being without them; or null
+  void* tile = nullptr;          // null for rows
+  const void* factor = nullptr;  // softmax: a factor for each of the n columns, or null
 };
 /// The columns that one SoftmaxCall may have.
-inline constexpr int softmax_columns = 128;
+inline constexpr int softmax_columns = 1024;
 
 template <class T>
 struct ReduceKernels {

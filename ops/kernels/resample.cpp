@@ -24,7 +24,19 @@ const ResampleTable<T>& table() {
 template <class T>
 struct LastAxis {
   explicit LastAxis(const AxisMap& axis) : weights(axis.weights.begin(), axis.weights.end()) {
-    map = {axis.small(), axis.begin.data(), axis.first.data(), weights.data()};
+    map = {pattern_of(axis), axis.small(), axis.begin.data(), axis.first.data(), weights.data()};
+  }
+  static RowPattern pattern_of(const AxisMap& axis) {
+    bool pairs = true, twice = axis.small() % 2 == 0;
+    for (std::int64_t o = 0; o < axis.small(); ++o) {
+      const auto k = static_cast<std::size_t>(o);
+      const std::int64_t first = axis.first[k], taps = axis.first[k + 1] - first;
+      const double* weight = axis.weights.data() + first;
+      pairs =
+          pairs && taps == 2 && axis.begin[k] == 2 * o && weight[0] == axis.weights[0] && weight[1] == axis.weights[0];
+      twice = twice && taps == 1 && axis.begin[k] == o / 2 && *weight == 1;
+    }
+    return pairs ? RowPattern::pairs : twice ? RowPattern::twice : RowPattern::general;
   }
   std::vector<T> weights;
   RowMap<T> map;

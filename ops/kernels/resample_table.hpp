@@ -7,9 +7,14 @@
 
 namespace duet::kernels {
 
+/// Rows that need no lists: pairs of neighbours, each pair summed with one weight (pooling by 2); or every element
+/// twice (nearest by 2).
+enum class RowPattern { general, pairs, twice };
+
 /// An axis map as the row functions see it.
 template <class T>
 struct RowMap {
+  RowPattern pattern;
   std::int64_t outputs;
   const std::int64_t* begin;
   const std::int64_t* first;

@@ -136,15 +136,45 @@ void lion(const UpdateStretch& stretch, const LionStep& step) {
   });
 }
 
+/// Sixteen sums side by side, which the compiler keeps in vectors.
+template <class T>
+double sum_of_squares(const Run& run) {
+  constexpr int width = 16;
+  const T* x = static_cast<const T*>(run.data);
+  double sum[width] = {};
+  std::int64_t i = 0;
+  for (; i + width <= run.count; i += width)
+    for (int k = 0; k < width; ++k) sum[k] += static_cast<double>(x[i + k]) * static_cast<double>(x[i + k]);
+  for (; i < run.count; ++i) sum[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  double total = 0;
+  for (int k = 0; k < width; ++k) total += sum[k];
+  return total;
+}
+
+template <class T>
+void scale(const Run& run, double factor) {
+  T* x = static_cast<T*>(run.data);
+  const T by = static_cast<T>(factor);
+  for (std::int64_t i = 0; i < run.count; ++i) x[i] *= by;
+}
+
+template <class T>
+void approach(const Run& run, double share) {
+  T* __restrict x = static_cast<T*>(run.data);
+  const T* __restrict to = static_cast<const T*>(run.other);
+  const T part = static_cast<T>(share);
+  for (std::int64_t i = 0; i < run.count; ++i) x[i] += part * (to[i] - x[i]);
+}
+
 }  // namespace
 
 namespace duet::kernels {
 
 extern const OptimizerTable DUET_TABLE(optimizer_table);
-constinit const OptimizerTable DUET_TABLE(optimizer_table) = {{sgd<float>, sgd<double>},
-                                                              {adam<float>, adam<double>},
-                                                              {rmsprop<float>, rmsprop<double>},
-                                                              {adagrad<float>, adagrad<double>},
-                                                              {lion<float>, lion<double>}};
+constinit const OptimizerTable DUET_TABLE(optimizer_table) = {
+    {sgd<float>, sgd<double>},         {adam<float>, adam<double>},
+    {rmsprop<float>, rmsprop<double>}, {adagrad<float>, adagrad<double>},
+    {lion<float>, lion<double>},       {sum_of_squares<float>, sum_of_squares<double>},
+    {scale<float>, scale<double>},     {approach<float>, approach<double>}};
 
 }  // namespace duet::kernels

@@ -30,29 +30,68 @@ void max_tap(const T* x, std::int64_t stride, std::int64_t count, TapOf<T> tap, 
     max_row<0>(x, stride, count, tap, y, taps);
 }
 
+/// Two neighbours of a row as one integer, the first in its lower half: windows side by side then are vectors of such
+/// integers, and taking them apart and putting them together is shifting, not shuffling.
+template <class T>
+struct PairOf;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+template <>
+struct PairOf<float> {
+  typedef std::uint64_t Word __attribute__((may_alias));
+};
+#endif
+
+/// Whether a value takes the place of the best so far: a NaN always does.
+template <class T>
+bool beats(T value, T best) {
+  return (value > best) | (value != value);
+}
+
 template <class T>
 void max_two_by_two(const T* __restrict upper, const T* __restrict lower, std::int64_t count, T* __restrict y,
                     std::uint8_t* __restrict taps) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    T best = upper[2 * i];
-    TapOf<T> tap = 0;
-    const auto meet = [&](T value, TapOf<T> number) {
-      const bool take = (value > best) | (value != value);
-      best = take ? value : best;
-      tap = take ? number : tap;
-    };
-    meet(upper[2 * i + 1], 1);
-    meet(lower[2 * i], 2);
-    meet(lower[2 * i + 1], 3);
-    y[i] = best;
-    taps[i] = static_cast<std::uint8_t>(tap);
+  constexpr std::int64_t block = 64;
+  TapOf<T> held[block];
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t n = count - begin < block ? count - begin : block;
+    const T *a = upper + 2 * begin, *b = lower + 2 * begin;
+    T* to = y + begin;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T first = a[2 * i], second = a[2 * i + 1], third = b[2 * i], fourth = b[2 * i + 1];
+      const bool take2 = beats(second, first);
+      const T best2 = take2 ? second : first;
+      const TapOf<T> tap2 = take2 ? 1 : 0;
+      const bool take3 = beats(third, best2);
+      const T best3 = take3 ? third : best2;
+      const TapOf<T> tap3 = take3 ? 2 : tap2;
+      const bool take4 = beats(fourth, best3);
+      to[i] = take4 ? fourth : best3;
+      held[i] = take4 ? 3 : tap3;
+    }
+    // Narrowed in a loop of its own: in one with the above it would keep the compiler from full vectors.
+    for (std::int64_t i = 0; i < n; ++i) taps[begin + i] = static_cast<std::uint8_t>(held[i]);
   }
 }
 
 template <class T>
 bool scatter_two_by_two(const T* __restrict y, const std::uint8_t* __restrict taps, std::int64_t count,
                         T* __restrict upper, T* __restrict lower) {
-  int all = 0;
+  unsigned all = 0;
+  if constexpr (requires { typename PairOf<T>::Word; }) {
+    using Word = typename PairOf<T>::Word;
+    constexpr int half = 8 * sizeof(T);
+    typedef std::uint32_t Bits __attribute__((may_alias));
+    const Bits* __restrict values = reinterpret_cast<const Bits*>(y);
+    Word* __restrict to_upper = reinterpret_cast<Word*>(upper);
+    Word* __restrict to_lower = reinterpret_cast<Word*>(lower);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::uint64_t tap = taps[i], value = values[i], placed = value << (half * (tap & 1));
+      to_upper[i] = tap < 2 ? placed : 0;
+      to_lower[i] = tap < 2 ? 0 : placed;
+    }
+    for (std::int64_t i = 0; i < count; ++i) all |= taps[i];
+    return all < 4;
+  }
   for (std::int64_t i = 0; i < count; ++i) {
     const TapOf<T> tap = taps[i];
     const T value = y[i];

@@ -96,7 +96,19 @@ void fold_columns(const ColumnsCall& call) {
   using B = Batch<T>;
   constexpr std::int64_t width = lanes<T>, strip = 512, block = 128;
   alignas(64) T held[strip];
-  for (std::int64_t j0 = 0; j0 < call.n; j0 += strip) {
+  std::int64_t start = 0;
+  if (call.rows <= 16) {  // few rows: their columns stay in registers
+    for (; start + 4 * width <= call.n; start += 4 * width) {
+      B fold[4] = {B(static_cast<T>(F::start)), B(static_cast<T>(F::start)), B(static_cast<T>(F::start)), B(static_cast<T>(F::start))};
+      const T* x = static_cast<const T*>(call.x) + start;
+      for (std::int64_t i = 0; i < call.rows; ++i, x += call.stride)
+        for (int k = 0; k < 4; ++k) fold[k] = F::join(fold[k], F::take(B::load_unaligned(x + k * width)));
+      for (int k = 0; k < 4; ++k) fold[k].store_aligned(held + k * width);
+      double* to = call.accumulator + start;
+      for (std::int64_t j = 0; j < 4 * width; ++j) to[j] = F::join(to[j], static_cast<double>(held[j]));
+    }
+  }
+  for (std::int64_t j0 = start; j0 < call.n; j0 += strip) {
     const std::int64_t n = call.n - j0 < strip ? call.n - j0 : strip;
     for (std::int64_t i0 = 0; i0 < call.rows; i0 += block) {
       const std::int64_t end = call.rows - i0 < block ? call.rows : i0 + block;
@@ -162,7 +174,7 @@ T row_sum(std::int64_t count, F f) {
 }
 
 template <class T>
-void softmax_row(const T* x, T* y, std::int64_t count, bool is_log) {
+void softmax_row(const T* x, T* y, std::int64_t count, bool is_log, const T* factor) {
   using B = Batch<T>;
   const B most = row_max(x, count);
   if (is_log) {
@@ -176,30 +188,58 @@ void softmax_row(const T* x, T* y, std::int64_t count, bool is_log) {
     s.store(e, y + i);
     return e;
   });
-  const B scale(T(1) / sum);
+  const B scale((factor != nullptr ? *factor : T(1)) / sum);
   for_strips<T>(count, [&](std::int64_t i, Strip<T> s) { s.store(s.load(y + i) * scale, y + i); });
+}
+
+/// Copies the columns of a call into its tile, rows n apart, and finds the greatest of each.
+template <class T>
+void load_tile(const SoftmaxCall& call, T* most) {
+  const T* x = static_cast<const T*>(call.x);
+  T* tile = static_cast<T*>(call.tile);
+  for (std::int64_t j = 0; j < call.n; ++j) most[j] = static_cast<T>(MaxFold::start);
+  constexpr std::int64_t ahead = 4;  // rows: they lie too far apart for the hardware to foresee
+  for (std::int64_t i = 0; i < call.count; ++i, x += call.inner, tile += call.n)
+    for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+      if (i + ahead < call.count) __builtin_prefetch(x + ahead * call.inner + j);
+      const Batch<T> value = s.load(x + j);
+      s.store(value, tile + j);
+      s.store(MaxFold::join(s.load(most + j), value), most + j);
+    });
+}
+
+/// sum[j] = the sum of e^(x - most) of each column, of which the tile keeps the terms where `keep`.
+template <class T>
+void exponentials(const SoftmaxCall& call, const T* most, T* sum, bool keep) {
+  T* tile = static_cast<T*>(call.tile);
+  for (std::int64_t j = 0; j < call.n; ++j) sum[j] = 0;
+  for (std::int64_t i = 0; i < call.count; ++i, tile += call.n)
+    for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+      const Batch<T> e = exp(s.load(tile + j) - s.load(most + j));
+      s.store(s.load(sum + j) + e, sum + j);
+      if (keep) s.store(e, tile + j);
+    });
 }
 
 template <class T>
 void softmax(const SoftmaxCall& call) {
   using B = Batch<T>;
-  const T* x = static_cast<const T*>(call.x);
   T* y = static_cast<T*>(call.out);
-  if (call.inner == 1) return softmax_row(x, y, call.count, call.log);
+  if (call.inner == 1) return softmax_row(static_cast<const T*>(call.x), y, call.count, call.log, static_cast<const T*>(call.factor));
+  alignas(64) T most[softmax_columns], sum[softmax_columns];
+  load_tile(call, most);
+  exponentials(call, most, sum, !call.log);
+  const T* factor = static_cast<const T*>(call.factor);
   for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
-    B most(static_cast<T>(MaxFold::start)), sum(T(0));
-    for (std::int64_t i = 0; i < call.count; ++i) most = MaxFold::join(most, s.load(x + i * call.inner + j));
-    for (std::int64_t i = 0; i < call.count; ++i) {
-      const B e = exp(s.load(x + i * call.inner + j) - most);
-      sum += e;
-      if (!call.log) s.store(e, y + i * call.inner + j);
-    }
-    const B shift = log(sum), scale = B(T(1)) / sum;
-    for (std::int64_t i = 0; i < call.count; ++i) {
-      const std::int64_t at = i * call.inner + j;
-      s.store(call.log ? s.load(x + at) - most - shift : s.load(y + at) * scale, y + at);
-    }
+    const B total = s.load(sum + j), numerator = factor != nullptr ? s.load(factor + j) : B(T(1));
+    s.store(call.log ? log(total) : numerator / total, sum + j);
   });
+  const T* tile = static_cast<const T*>(call.tile);
+  for (std::int64_t i = 0; i < call.count; ++i, y += call.inner, tile += call.n)
+    for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+      const B value = s.load(tile + j), by = s.load(sum + j);
+      s.store(call.log ? value - s.load(most + j) - by : value * by, y + j);
+    });
 }
 
 /// From the output y: y (g - sum g y), or g - e^y sum g for the logarithm.
@@ -208,25 +248,29 @@ void softmax_backward(const SoftmaxCall& call) {
   using B = Batch<T>;
   const T *y = static_cast<const T*>(call.x), *g = static_cast<const T*>(call.g);
   T* out = static_cast<T*>(call.out);
-  const auto finish = [&](std::int64_t at, Strip<T> s, B sum) {
-    const B yi = s.load(y + at), gi = s.load(g + at);
-    s.store(call.log ? gi - exp(yi) * sum : yi * (gi - sum), out + at);
-  };
+  const auto from_sum = [&](B yi, B gi, B sum) { return call.log ? gi - exp(yi) * sum : yi * (gi - sum); };
   if (call.inner == 1) {
     const T sum = row_sum<T>(call.count, [&](std::int64_t i, Strip<T> s) {
       return call.log ? s.load(g + i) : s.load(g + i) * s.load(y + i);
     });
-    for_strips<T>(call.count, [&](std::int64_t i, Strip<T> s) { finish(i, s, B(sum)); });
+    for_strips<T>(call.count, [&](std::int64_t i, Strip<T> s) { s.store(from_sum(s.load(y + i), s.load(g + i), B(sum)), out + i); });
     return;
   }
-  for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
-    B sum(T(0));
-    for (std::int64_t i = 0; i < call.count; ++i) {
+  // Two passes over rows; the tile keeps g for the second one.
+  alignas(64) T sum[softmax_columns];
+  for (std::int64_t j = 0; j < call.n; ++j) sum[j] = 0;
+  T* tile = static_cast<T*>(call.tile);
+  for (std::int64_t i = 0; i < call.count; ++i)
+    for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
+      const B gi = s.load(g + i * call.inner + j);
+      s.store(gi, tile + i * call.n + j);
+      s.store(s.load(sum + j) + (call.log ? gi : gi * s.load(y + i * call.inner + j)), sum + j);
+    });
+  for (std::int64_t i = 0; i < call.count; ++i)
+    for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
       const std::int64_t at = i * call.inner + j;
-      sum += call.log ? s.load(g + at) : s.load(g + at) * s.load(y + at);
-    }
-    for (std::int64_t i = 0; i < call.count; ++i) finish(i * call.inner + j, s, sum);
-  });
+      s.store(from_sum(s.load(y + at), s.load(tile + i * call.n + j), s.load(sum + j)), out + at);
+    });
 }
 
 /// log(sum e^x); -inf where every element is, inf where one is. With `most`, in two parts, so that a small loss of large
@@ -244,13 +288,14 @@ void log_sum_exp(const SoftmaxCall& call) {
     if (apart != nullptr) store_partial(most, apart, 1);
     return;
   }
+  alignas(64) T most[softmax_columns], sum[softmax_columns];
+  load_tile(call, most);
+  for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) { s.store(finite_or_zero(s.load(most + j)), most + j); });
+  exponentials(call, most, sum, false);
   for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
-    B most(static_cast<T>(MaxFold::start)), sum(T(0));
-    for (std::int64_t i = 0; i < call.count; ++i) most = MaxFold::join(most, s.load(x + i * call.inner + j));
-    most = finite_or_zero(most);
-    for (std::int64_t i = 0; i < call.count; ++i) sum += exp(s.load(x + i * call.inner + j) - most);
-    s.store(apart == nullptr ? log(sum) + most : log(sum), out + j);
-    if (apart != nullptr) s.store(most, apart + j);
+    const B total = log(s.load(sum + j));
+    s.store(apart == nullptr ? total + s.load(most + j) : total, out + j);
+    if (apart != nullptr) s.store(s.load(most + j), apart + j);
   });
 }
 

@@ -6,6 +6,7 @@
 namespace {
 
 using duet::kernels::RowMap;
+using duet::kernels::RowPattern;
 
 template <class T>
 void scale(const T* __restrict x, std::int64_t count, T weight, T* __restrict sum) {
@@ -19,6 +20,15 @@ void add_scaled(const T* __restrict x, std::int64_t count, T weight, T* __restri
 
 template <class T>
 void gather(const RowMap<T>& map, const T* __restrict x, T* __restrict y) {
+  if (map.pattern == RowPattern::pairs) {
+    const T weight = map.weights[0];
+    for (std::int64_t o = 0; o < map.outputs; ++o) y[o] = weight * x[2 * o] + weight * x[2 * o + 1];
+    return;
+  }
+  if (map.pattern == RowPattern::twice) {
+    for (std::int64_t i = 0; i < map.outputs / 2; ++i) y[2 * i] = y[2 * i + 1] = x[i];
+    return;
+  }
   for (std::int64_t o = 0; o < map.outputs; ++o) {
     const T* from = x + map.begin[o];
     const T* weights = map.weights + map.first[o];
@@ -31,6 +41,18 @@ void gather(const RowMap<T>& map, const T* __restrict x, T* __restrict y) {
 
 template <class T>
 void scatter(const RowMap<T>& map, const T* __restrict y, T* __restrict x) {
+  if (map.pattern == RowPattern::pairs) {
+    const T weight = map.weights[0];
+    for (std::int64_t o = 0; o < map.outputs; ++o) {
+      x[2 * o] += weight * y[o];
+      x[2 * o + 1] += weight * y[o];
+    }
+    return;
+  }
+  if (map.pattern == RowPattern::twice) {
+    for (std::int64_t i = 0; i < map.outputs / 2; ++i) x[i] += y[2 * i] + y[2 * i + 1];
+    return;
+  }
   for (std::int64_t o = 0; o < map.outputs; ++o) {
     T* to = x + map.begin[o];
     const T* weights = map.weights + map.first[o];

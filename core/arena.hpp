@@ -1,0 +1,58 @@
+// One stretch of addresses, reserved at first and made usable from its beginning as it is needed, from which large
+// blocks are cut. Freed neighbours grow together again, so that a training step of any mixture of sizes needs little
+// more than its blocks add up to: free lists by size would keep each size's own peak. Internal to core/allocator.cpp,
+// which holds a lock around every call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace duet {
+
+/// Stands in front of every block that the allocator hands out, one cache line long.
+struct alignas(64) BlockHeader {
+  int size_class = 0;                                ///< of a small block; in_arena for one of the arena's
+  bool free = false;                                 ///< in the arena's list
+  bool backed = true;                                ///< free, and the system still keeps its pages
+  std::int64_t bytes = 0;                            ///< behind this header
+  BlockHeader* before = nullptr;                     ///< the neighbour at the lower address
+  BlockHeader *next = nullptr, *previous = nullptr;  ///< in the list of free blocks
+
+  static constexpr int in_arena = -1;
+  void* memory() { return this + 1; }
+};
+static_assert(sizeof(BlockHeader) == 64);
+
+class Arena {
+ public:
+  /// A free block that holds `bytes`, the one at the lowest address; null if there is none. `backed_only`: of those
+  /// whose pages the system still keeps.
+  BlockHeader* find(std::int64_t bytes, bool backed_only) const;
+  /// Takes a block that find() gave out of the list and cuts off what is beyond `bytes`.
+  void take(BlockHeader* block, std::int64_t bytes);
+  /// A block made of new addresses, and of the free block in front of them if there is one. Null where the system or
+  /// the reserved addresses end; then nothing has changed.
+  BlockHeader* grow(std::int64_t bytes);
+  void give_back(BlockHeader* block) noexcept;
+  /// Returns the pages of every free block to the system; their addresses stay.
+  void release();
+
+  /// Bytes in free blocks whose pages the system still keeps.
+  std::int64_t cached() const { return cached_; }
+  /// How much of `bytes` grow() would not have to ask the system for.
+  std::int64_t cached_at_end() const { return last_ != nullptr && last_->free && last_->backed ? last_->bytes : 0; }
+
+ private:
+  bool reserve();
+  bool commit(char* end);
+  BlockHeader* after(BlockHeader* block) const;
+  void link(BlockHeader* block);
+  void unlink(BlockHeader* block);
+
+  char *base_ = nullptr, *top_ = nullptr, *committed_ = nullptr, *end_ = nullptr;
+  bool failed_ = false;  // no addresses were to be had
+  BlockHeader *last_ = nullptr, *free_ = nullptr;
+  std::int64_t cached_ = 0;
+};
+
+}  // namespace duet
