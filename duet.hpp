@@ -77,6 +77,7 @@
 #include <duet/nn/ema.hpp>
 #include <duet/nn/embedding.hpp>
 #include <duet/nn/flatten.hpp>
+#include <duet/nn/fuse.hpp>
 #include <duet/nn/gradcheck.hpp>
 #include <duet/nn/gradient_penalty.hpp>
 #include <duet/nn/init.hpp>

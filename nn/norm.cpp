@@ -54,6 +54,7 @@ BatchNorm<N>::BatchNorm(Module* parent, std::string name, std::int64_t features,
 
 template <int N>
 Tensor BatchNorm<N>::forward(const Tensor& x) {
+  if (folded) return x;
   const Tensor& features = options.affine ? static_cast<Tensor&>(weight) : running_mean;
   check_input(batch_names[N - 1], x, N, N == 1, features.defined() ? features.size(0) : x.size(1));
   const bool by_batch = is_training() || !options.track_running_stats;

@@ -29,6 +29,7 @@ class BatchNorm : public Module {
   Options options;
   Parameter weight, bias;
   Buffer running_mean, running_var, num_batches_tracked;
+  bool folded = false;  ///< a convolution does its work (nn/fuse.hpp): x goes through as it is
 };
 
 extern template class BatchNorm<1>;
