@@ -12,6 +12,7 @@
 #include <duet/nn/fuse.hpp>
 #include <duet/nn/init.hpp>
 #include <duet/nn/models/unet.hpp>
+#include <duet/nn/norm.hpp>
 #include <duet/ops/elementwise.hpp>
 
 using namespace duet;
