@@ -10,6 +10,7 @@ namespace duet::examples {
 void add_train(CLI::App& program);
 void add_evaluate(CLI::App& program);
 void add_predict(CLI::App& program);
+void add_generate(CLI::App& program);
 void add_inspect(CLI::App& program);
 void add_count(CLI::App& program);
 

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   duet::examples::add_train(program);
   duet::examples::add_evaluate(program);
   duet::examples::add_predict(program);
+  duet::examples::add_generate(program);
   duet::examples::add_inspect(program);
   duet::examples::add_count(program);
   try {

@@ -46,6 +46,13 @@ Tensor differences(const Tensor& rgb, const Tensor& truth, const Tensor& predict
 
 }  // namespace
 
+std::vector<std::uint8_t> class_colours(int classes) {
+  std::vector<std::uint8_t> list;
+  for (int c = 0; c < classes; ++c)
+    for (int channel = 0; channel < 3; ++channel) list.push_back(colour(c, channel));
+  return list;
+}
+
 Tensor as_rgb(const Tensor& image) {
   const std::int64_t plane = image.size(1) * image.size(2);
   const Tensor source = raw::contiguous(image);

@@ -1,6 +1,8 @@
 // Pictures for people: class ids as colours, and image, truth and prediction side by side.
 #pragma once
 
+#include <vector>
+
 #include <duet/core/tensor.hpp>
 
 namespace duet::examples {
@@ -8,6 +10,9 @@ namespace duet::examples {
 /// Class ids (height, width) u8 as (3, height, width) u8: black and white for two classes, else a colour each; gray for
 /// what is no class.
 Tensor paint(const Tensor& ids, int classes);
+
+/// The colours of that many classes, r, g, b, r, …, as write_png's palette.
+std::vector<std::uint8_t> class_colours(int classes);
 
 /// An image (channels, height, width) u8 or f32 as (3, height, width) u8: three or more channels as colours, else the
 /// first as gray. Floating point that leaves [0, 1] is scaled from its least to its largest value.

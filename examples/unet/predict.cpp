@@ -25,7 +25,7 @@ struct PredictFlags {
   std::vector<std::string> inputs;
   std::string weights, out = "predictions";
   bool probabilities = false, flips = false, quiet = false;
-  std::int64_t tile = 1024, max_pixels = std::int64_t{1} << 28;
+  std::int64_t tile = 512, max_pixels = std::int64_t{1} << 28;
   int threads = 0;
 };
 

@@ -27,7 +27,7 @@ struct SegmenterOptions {
 
 /// How a prediction is made.
 struct PredictOptions {
-  std::int64_t tile = 1024;              ///< longer sides are cut into tiles that overlap as far as the net can see
+  std::int64_t tile = 512;               ///< longer sides are cut into tiles that overlap as far as the net can see
   bool flips = false;                    ///< the mean over the image and its mirror images
   Callable<void(double)> progress = {};  ///< told the done share
 };

@@ -86,8 +86,8 @@ void run(std::int64_t steps, std::uint64_t seed, const std::string& out) {
 
   // A larger volume than any of training, in tiles.
   net.eval();
-  const Volume unseen = draw(56, random);
-  const Tensor logits = nn::predict_tiled(net, unseen.image, {.tile = 48});
+  const Volume unseen = draw(72, random);
+  const Tensor logits = nn::predict_tiled(net, unseen.image, {.tile = 64});
   Tensor mask = Tensor::empty(unseen.label.shape(), {.dtype = u8});
   for (std::int64_t i = 0; i < mask.numel(); ++i) raw::data<std::uint8_t>(mask)[i] = raw::data<float>(logits)[i] > 0;
   metrics::ConfusionMatrix matrix(2);
@@ -100,7 +100,7 @@ void run(std::int64_t steps, std::uint64_t seed, const std::string& out) {
   const auto slice_of = [](const Tensor& volume, std::int64_t z) {
     return contiguous(select(volume, volume.rank() - 3, z));
   };
-  const std::int64_t z = 28;
+  const std::int64_t z = 36;
   data::write_png(folder.path("slice.png"),
                   side_by_side(slice_of(unseen.image, z), slice_of(unseen.label, z), slice_of(mask, z), 2));
   if (data::has_tiff()) {

@@ -264,6 +264,23 @@ TEST_CASE("generator: a function of seed and index, with about a quarter membran
   CHECK(set.classes() == 2);
 }
 
+TEST_CASE("generator of shapes: four classes, the rarest about one pixel in a hundred") {
+  const ImageSet set = ImageSet::generated_shapes(8);
+  CHECK(set.classes() == 4);
+  CHECK_FALSE(set.black_and_white());
+  const auto counts = set.class_counts();
+  const auto share = [&](std::size_t c) { return static_cast<double>(counts[c]) / static_cast<double>(set.pixels()); };
+  CHECK(share(3) > 0.006);
+  CHECK(share(3) < 0.016);
+  for (const std::size_t c : {1u, 2u}) CHECK(share(c) > 0.05);
+  CHECK(share(0) > 0.5);
+  const auto same = synthetic_shapes(2, {.size = 64, .seed = 7}), again = synthetic_shapes(2, {.size = 64, .seed = 7});
+  CHECK(same.image.to_vector() == again.image.to_vector());
+  CHECK(same.image.to_vector() != synthetic_shapes(3, {.size = 64, .seed = 7}).image.to_vector());
+  CHECK_THROWS_AS(synthetic_shapes(0, {.size = 8}), ValueError);
+  CHECK_THROWS_AS(synthetic_shapes(0, {.noise = -1}), ValueError);
+}
+
 TEST_CASE("image set: ignored label values, a number of classes that is given, palettes") {
   const DataFolder folder;
   folder.add("a", bytes({1, 2, 3}, {1, 2, 3, 4, 5, 6}), bytes({2, 3}, {0, 255, 128, 0, 0, 255}));

@@ -8,8 +8,7 @@
 
 #include <duet/core/factory.hpp>
 #include <duet/core/safetensors.hpp>
-#include <duet/nn/data/image_file.hpp>
-#include <duet/nn/data/synthetic_shapes.hpp>
+#include <duet/nn/data/image_set.hpp>
 #include <duet/nn/data/tiff.hpp>
 #include <duet/nn/models/unet.hpp>
 
@@ -245,6 +244,20 @@ TEST_CASE("duet_unet inspect: sizes, ranges, class counts, every fault at once, 
   CHECK(contains(bad.errors, "image/2.png is broken"));
   CHECK(contains(bad.errors, "label/1.png has the value 7: with 3 classes ids go up to 2"));
   CHECK(shop.run("inspect --data " + (shop / "nowhere")).status == 1);
+}
+
+TEST_CASE("duet_unet generate: a folder that is the images that training without a folder draws") {
+  const Workshop shop;
+  REQUIRE(shop.run("generate --count 2 --classes 4 --out " + (shop / "four")).status == 0);
+  const data::ImageSet four = data::ImageSet::open(shop / "four"), drawn = data::ImageSet::generated_shapes(2);
+  CHECK(four.hash() == drawn.hash());
+  CHECK(four.palette().size() == 12);
+  REQUIRE(shop.run("generate --count 1 --first 1 --size 64 --out " + (shop / "two")).status == 0);
+  const data::ImageSet two = data::ImageSet::open(shop / "two");
+  CHECK(two.name(0) == "001");
+  CHECK(two.black_and_white());
+  CHECK(two.load(0).label.to_vector() == data::synthetic_membrane(1, {.size = 64}).label.to_vector());
+  CHECK(shop.run("generate --classes 3 --out " + (shop / "three")).status != 0);
 }
 
 TEST_CASE("duet_unet count: label image and table of masks and of images") {
