@@ -1,5 +1,5 @@
-// All of Duet's public headers but the two bridges that need another library, core/format.hpp (fmt) and
-// core/xtensor.hpp (xtensor).
+// All of Duet's public headers but the bridges that need another library: core/format.hpp (fmt), core/xtensor.hpp (xtensor)
+// and core/dlpack.hpp (DLPack).
 #pragma once
 
 #include <duet/core/allocator.hpp>
@@ -7,6 +7,7 @@
 #include <duet/core/dtype.hpp>
 #include <duet/core/error.hpp>
 #include <duet/core/factory.hpp>
+#include <duet/core/npy.hpp>
 #include <duet/core/op.hpp>
 #include <duet/core/options.hpp>
 #include <duet/core/parallel.hpp>

@@ -14,6 +14,7 @@
 
 #include <duet/autograd/note.hpp>
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/scope.hpp>
 
 namespace duet {

@@ -8,6 +8,7 @@
 
 #include <duet/core/factory.hpp>
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tensor_impl.hpp>
 #include <duet/ops/elementwise.hpp>

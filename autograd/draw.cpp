@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include <duet/core/fail.hpp>
-#include <duet/core/tape.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/tensor_impl.hpp>
 
 namespace duet {

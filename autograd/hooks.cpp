@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/tensor_impl.hpp>
 #include <duet/ops/elementwise.hpp>
 

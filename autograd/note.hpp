@@ -1,7 +1,7 @@
 // The note that observers leave on a node. Internal to autograd/.
 #pragma once
 
-#include <duet/core/tape.hpp>
+#include <duet/core/node.hpp>
 
 namespace duet {
 

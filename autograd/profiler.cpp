@@ -10,13 +10,15 @@
 
 #include <duet/autograd/note.hpp>
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/scope.hpp>
 
 namespace duet {
 namespace {
 
 std::int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
 }
 
 std::string shapes_text(std::span<const Tensor> tensors) {
@@ -29,13 +31,14 @@ std::string shapes_text(std::span<const Tensor> tensors) {
 std::string rows_text(const char* title, const std::vector<ProfileRow>& rows) {
   std::size_t width = std::string(title).size();
   for (const ProfileRow& row : rows) width = std::max(width, row.name.size());
-  std::string text = fmt::format("{:<{}} {:>8} {:>12} {:>12} {:>8} {:>12} {:>12}\n", title, width, "calls", "forward ms",
-                                 "MB", "vjps", "backward ms", "MB");
+  std::string text = fmt::format("{:<{}} {:>8} {:>12} {:>12} {:>8} {:>12} {:>12}\n", title, width, "calls",
+                                 "forward ms", "MB", "vjps", "backward ms", "MB");
   ProfileRow total{.name = "total"};
   const auto line = [&](const ProfileRow& row) {
-    text += fmt::format("{:<{}} {:>8} {:>12.3f} {:>12.3f} {:>8} {:>12.3f} {:>12.3f}\n", row.name.empty() ? "-" : row.name,
-                        width, row.forward_calls, row.forward_ms, static_cast<double>(row.forward_bytes) / 1e6,
-                        row.backward_calls, row.backward_ms, static_cast<double>(row.backward_bytes) / 1e6);
+    text +=
+        fmt::format("{:<{}} {:>8} {:>12.3f} {:>12.3f} {:>8} {:>12.3f} {:>12.3f}\n", row.name.empty() ? "-" : row.name,
+                    width, row.forward_calls, row.forward_ms, static_cast<double>(row.forward_bytes) / 1e6,
+                    row.backward_calls, row.backward_ms, static_cast<double>(row.backward_bytes) / 1e6);
   };
   for (const ProfileRow& row : rows) {
     line(row);
@@ -50,50 +53,73 @@ std::string rows_text(const char* title, const std::vector<ProfileRow>& rows) {
   return text;
 }
 
+struct Event {
+  std::string op = {}, module = {}, shapes = {};
+  bool backward = false, nested = false;
+  std::int64_t start = 0, end = 0;  // nanoseconds
+  std::int64_t bytes = 0;
+};
+
 }  // namespace
 
-Profiler::Profiler() : guard_(std::make_unique<ObserverGuard>(*this)) {}
-Profiler::~Profiler() = default;
-void Profiler::stop() { guard_.reset(); }
+struct Profiler::State {
+  explicit State(Profiler& profiler) : guard(std::make_unique<ObserverGuard>(profiler)) {}
+  void begin(Event event);
+  void finish(std::span<const Tensor> results);
+  std::vector<ProfileRow> rows(std::string Event::*key) const;
 
-void Profiler::begin(Event event) {
-  event.nested = !running_.empty();
+  std::unique_ptr<ObserverGuard> guard;
+  std::vector<Event> events, running;
+};
+
+Profiler::Profiler() : state_(std::make_unique<State>(*this)) {}
+Profiler::~Profiler() = default;
+void Profiler::stop() { state_->guard.reset(); }
+
+void Profiler::State::begin(Event event) {
+  event.nested = !running.empty();
   event.start = now();
-  running_.push_back(std::move(event));
+  running.push_back(std::move(event));
 }
 
-void Profiler::finish(std::span<const Tensor> results) {
+void Profiler::State::finish(std::span<const Tensor> results) {
   const std::int64_t end = now();
-  if (running_.empty()) return;  // began before the profiler did
-  Event event = std::move(running_.back());
-  running_.pop_back();
+  if (running.empty()) return;  // began before the profiler did
+  Event event = std::move(running.back());
+  running.pop_back();
   event.end = end;
   for (const Tensor& result : results)
     if (result.defined()) event.bytes += result.bytes();
-  events_.push_back(std::move(event));
+  events.push_back(std::move(event));
 }
 
 void Profiler::failed() {
-  if (!running_.empty()) running_.pop_back();
+  if (!state_->running.empty()) state_->running.pop_back();
 }
 
 void Profiler::before_op(const Call& call) {
-  begin({.op = call.name(), .module = scope_path(), .shapes = shapes_text(call.inputs)});
+  state_->begin({.op = call.name(), .module = scope_path(), .shapes = shapes_text(call.inputs)});
 }
 void Profiler::after_op(const Call&, std::span<const Tensor> outputs, Node* node) {
-  finish(outputs);
+  state_->finish(outputs);
   if (node != nullptr) note_of(*node);
 }
 void Profiler::before_vjp(Node& node, std::span<const Tensor> cotangents) {
-  begin({.op = node.name(), .module = node.note ? node.note->scope : std::string(), .shapes = shapes_text(cotangents), .backward = true});
+  state_->begin({.op = node.name(),
+                 .module = node.note ? node.note->scope : std::string(),
+                 .shapes = shapes_text(cotangents),
+                 .backward = true});
 }
-void Profiler::after_vjp(Node&, std::span<const Tensor>, std::span<const Tensor> gradients) { finish(gradients); }
+void Profiler::after_vjp(Node&, std::span<const Tensor>, std::span<const Tensor> gradients) {
+  state_->finish(gradients);
+}
 
-std::vector<ProfileRow> Profiler::rows(std::string Event::*key) const {
+std::vector<ProfileRow> Profiler::State::rows(std::string Event::*key) const {
   std::vector<ProfileRow> result;
-  for (const Event& event : events_) {
+  for (const Event& event : events) {
     if (event.nested) continue;
-    auto found = std::find_if(result.begin(), result.end(), [&](const ProfileRow& row) { return row.name == event.*key; });
+    auto found =
+        std::find_if(result.begin(), result.end(), [&](const ProfileRow& row) { return row.name == event.*key; });
     if (found == result.end()) found = result.insert(found, ProfileRow{.name = event.*key});
     const double ms = static_cast<double>(event.end - event.start) / 1e6;
     (event.backward ? found->backward_calls : found->forward_calls) += 1;
@@ -106,25 +132,27 @@ std::vector<ProfileRow> Profiler::rows(std::string Event::*key) const {
   return result;
 }
 
-std::vector<ProfileRow> Profiler::by_op() const { return rows(&Event::op); }
-std::vector<ProfileRow> Profiler::by_module() const { return rows(&Event::module); }
+std::vector<ProfileRow> Profiler::by_op() const { return state_->rows(&Event::op); }
+std::vector<ProfileRow> Profiler::by_module() const { return state_->rows(&Event::module); }
 
 std::string Profiler::table() const { return rows_text("op", by_op()) + "\n" + rows_text("module", by_module()); }
 
 std::string Profiler::chrome_trace() const {
-  nlohmann::json events = nlohmann::json::array();
+  nlohmann::json list = nlohmann::json::array();
   std::int64_t origin = 0;
-  for (const Event& event : events_) origin = origin == 0 ? event.start : std::min(origin, event.start);
-  for (const Event& event : events_)
-    events.push_back({{"name", event.op + (event.backward ? " (backward)" : "")},
-                      {"cat", event.backward ? "backward" : event.nested ? "inside" : "forward"},
-                      {"ph", "X"},
-                      {"ts", static_cast<double>(event.start - origin) / 1e3},
-                      {"dur", static_cast<double>(event.end - event.start) / 1e3},
-                      {"pid", 1},
-                      {"tid", 1},
-                      {"args", {{"module", event.module}, {"shapes", event.shapes}, {"bytes", event.bytes}}}});
-  return nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump();
+  for (const Event& event : state_->events) origin = origin == 0 ? event.start : std::min(origin, event.start);
+  for (const Event& event : state_->events)
+    list.push_back({{"name", event.op + (event.backward ? " (backward)" : "")},
+                    {"cat", event.backward ? "backward"
+                            : event.nested ? "inside"
+                                           : "forward"},
+                    {"ph", "X"},
+                    {"ts", static_cast<double>(event.start - origin) / 1e3},
+                    {"dur", static_cast<double>(event.end - event.start) / 1e3},
+                    {"pid", 1},
+                    {"tid", 1},
+                    {"args", {{"module", event.module}, {"shapes", event.shapes}, {"bytes", event.bytes}}}});
+  return nlohmann::json{{"traceEvents", list}, {"displayTimeUnit", "ms"}}.dump();
 }
 
 void Profiler::write_chrome_trace(const std::string& path) const {

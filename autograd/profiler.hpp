@@ -47,18 +47,8 @@ class Profiler final : public Observer {
   void failed() override;
 
  private:
-  struct Event {
-    std::string op = {}, module = {}, shapes = {};
-    bool backward = false, nested = false;
-    std::int64_t start = 0, end = 0;  // nanoseconds
-    std::int64_t bytes = 0;
-  };
-  void begin(Event event);
-  void finish(std::span<const Tensor> results);
-  std::vector<ProfileRow> rows(std::string Event::*key) const;
-
-  std::unique_ptr<ObserverGuard> guard_;
-  std::vector<Event> events_, running_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace duet

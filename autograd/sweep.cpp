@@ -11,7 +11,7 @@
 #include <duet/core/fail.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/raw.hpp>
-#include <duet/core/tape.hpp>
+#include <duet/core/node.hpp>
 #include <duet/ops/registry.hpp>
 
 namespace duet {

@@ -1,6 +1,8 @@
 // Options as text.
 #include <duet/core/options.hpp>
 
+#include <optional>
+
 #include <duet/core/fail.hpp>
 
 namespace duet {
@@ -20,14 +22,14 @@ class Printer final : public FieldVisitor {
     add(name, fmt::format("({})", fmt::join(value, ", ")));
   }
   void field(const char* name, Shape& value) override { add(name, to_string(value)); }
-  void field(const char* name, std::span<std::int64_t> value) override { add(name, to_string(Shape(value))); }
+  void integers(const char* name, std::span<std::int64_t> value) override { add(name, to_string(Shape(value))); }
   void field(const char* name, std::optional<double>& value) override {
     add(name, value ? fmt::format("{}", *value) : "none");
   }
   void field(const char* name, std::optional<std::int64_t>& value) override {
     add(name, value ? std::to_string(*value) : "none");
   }
-  void field(const char* name, std::span<std::int64_t> value, std::string& word) override {
+  void integers(const char* name, std::span<std::int64_t> value, std::string& word) override {
     add(name, word.empty() ? to_string(Shape(value)) : word);
   }
   void choice(const char* name, int& index, std::span<const char* const> names) override {

@@ -58,17 +58,17 @@ class FieldVisitor {
   virtual void field(const char* /*name*/, std::vector<double>& /*value*/) {}
   virtual void field(const char* name, Shape& value) = 0;
   /// A fixed number of integers.
-  virtual void field(const char* name, std::span<std::int64_t> value) = 0;
+  virtual void integers(const char* name, std::span<std::int64_t> value) = 0;
   virtual void field(const char* name, std::optional<double>& value) = 0;
   virtual void field(const char* name, std::optional<std::int64_t>& value) = 0;
   /// A fixed number of integers, or (where `word` is not empty) a word in their place, such as "same".
-  virtual void field(const char* name, std::span<std::int64_t> value, std::string& word) = 0;
+  virtual void integers(const char* name, std::span<std::int64_t> value, std::string& word) = 0;
   /// One of `names`, by its index.
   virtual void choice(const char* name, int& index, std::span<const char* const> names) = 0;
 
   template <int N>
   void field(const char* name, Extent<N>& value) {
-    field(name, std::span<std::int64_t>(value.data(), N));
+    integers(name, {value.data(), N});
   }
   template <class Enum>
     requires std::is_enum_v<Enum>

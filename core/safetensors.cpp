@@ -3,8 +3,6 @@
 #include <duet/core/safetensors.hpp>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -14,11 +12,9 @@
 #include <nlohmann/json.hpp>
 
 #include <duet/core/fail.hpp>
-#include <duet/core/parallel.hpp>
+#include <duet/core/file_elements.hpp>
 #include <duet/core/platform.hpp>
 #include <duet/core/raw.hpp>
-
-static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
 namespace duet {
 namespace {
@@ -29,14 +25,15 @@ constexpr const char* load_op = "load_safetensors";
 constexpr std::int64_t prefix = 8;                 // bytes of the header's length
 constexpr std::int64_t longest_header = 100000000;  // the format's own limit
 
-/// A dtype of the file, and the one it becomes here.
 struct FileDtype {
   const char* name;
-  std::int64_t bytes;
-  Dtype here;
+  FileType type;
 };
-constexpr FileDtype file_dtypes[] = {{"F32", 4, f32}, {"F64", 8, f64}, {"I64", 8, i64}, {"U8", 1, u8},
-                                     {"BOOL", 1, u8}, {"F16", 2, f32}, {"BF16", 2, f32}};
+constexpr FileDtype file_dtypes[] = {
+    {"F32", FileType::float32}, {"F64", FileType::float64}, {"I64", FileType::int64},     {"U8", FileType::uint8},
+    {"F16", FileType::float16}, {"BF16", FileType::bfloat16}, {"BOOL", FileType::boolean}, {"I8", FileType::int8},
+    {"I16", FileType::int16}, {"I32", FileType::int32}, {"U16", FileType::uint16},     {"U32", FileType::uint32},
+    {"U64", FileType::uint64}};
 
 struct Entry {
   std::string name;
@@ -91,7 +88,7 @@ class HeaderReader final : public Json::json_sax_t {
       const auto* found = std::find_if(std::begin(file_dtypes), std::end(file_dtypes),
                                        [&](const FileDtype& dtype) { return dtype.name == text; });
       if (found == std::end(file_dtypes))
-        fail<IoError>(load_op, "'{}': tensor '{}' has dtype '{}', which is none of F32 F64 F16 BF16 I64 U8 BOOL",
+        fail<IoError>(load_op, "'{}': tensor '{}' has dtype '{}', which is none that Duet reads",
                       file_, entries.back().name, text);
       entries.back().dtype = found;
       place_ = Place::entry;
@@ -185,10 +182,9 @@ void check_ranges(const std::string& file, const std::vector<Entry>& entries, st
     const auto [begin, end] = *entry.range;
     if (begin > end || end > data_bytes)
       fail<IoError>(load_op, "'{}': tensor '{}' lies at bytes {} to {} of {}", file, entry.name, begin, end, data_bytes);
-    std::int64_t bytes = entry.dtype->bytes;
-    bool overflow = false;
-    for (const std::int64_t size : *entry.shape) overflow = overflow || __builtin_mul_overflow(bytes, size, &bytes);
-    if (overflow || static_cast<std::uint64_t>(bytes) != end - begin)
+    std::int64_t bytes = 0;
+    const bool fits = file_bytes(entry.dtype->type, *entry.shape, bytes);
+    if (!fits || static_cast<std::uint64_t>(bytes) != end - begin)
       fail<IoError>(load_op, "'{}': tensor '{}', {} of shape {}, does not fill its {} bytes", file, entry.name,
                     entry.dtype->name, *entry.shape, end - begin);
   }
@@ -205,45 +201,6 @@ void check_ranges(const std::string& file, const std::vector<Entry>& entries, st
   }
   if (at != data_bytes)
     fail<IoError>(load_op, "'{}': the tensors take {} bytes, the file has {} after its header", file, at, data_bytes);
-}
-
-/// IEEE 754 half to single precision.
-float from_half(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1fu, fraction = half & 0x3ffu;
-  if (exponent == 0) return std::copysign(static_cast<float>(fraction) * 0x1p-24f, std::bit_cast<float>(sign | 0x3f800000u));
-  const std::uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
-}
-float from_bfloat(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
-
-Tensor widened(const std::byte* from, const Shape& shape, float (*convert)(std::uint16_t)) {
-  Tensor tensor = Tensor::empty(shape);
-  float* out = raw::data<float>(tensor);
-  parallel_for(tensor.numel(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::uint16_t bits = 0;
-      std::memcpy(&bits, from + 2 * i, 2);
-      out[i] = convert(bits);
-    }
-  });
-  return tensor;
-}
-
-Tensor tensor_of(const Entry& entry, std::byte* data, const std::shared_ptr<const void>& owner) {
-  std::byte* from = data + entry.range->first;
-  const std::string_view dtype = entry.dtype->name;
-  if (dtype == "F16") return widened(from, *entry.shape, from_half);
-  if (dtype == "BF16") return widened(from, *entry.shape, from_bfloat);
-  return raw::dispatch_all(entry.dtype->here, [&](auto zero) {
-    using T = decltype(zero);
-    // The format does not promise alignment.
-    if (entry.shape->numel() != 0 && reinterpret_cast<std::uintptr_t>(from) % alignof(T) == 0)
-      return Tensor::wrap(reinterpret_cast<T*>(from), *entry.shape, contiguous_strides(*entry.shape), owner);
-    Tensor copy = Tensor::empty(*entry.shape, {.dtype = entry.dtype->here});
-    std::memcpy(raw::data<T>(copy), from, static_cast<std::size_t>(copy.bytes()));
-    return copy;
-  });
 }
 
 /// The header's text, for tensors laid out in `order`, padded so that the elements are aligned.
@@ -314,7 +271,12 @@ SafetensorsFile parse_safetensors(const std::string& name, void* data, std::int6
 
   SafetensorsFile file{.tensors = {}, .metadata = std::move(header.metadata)};
   for (Entry& entry : header.entries)
-    file.tensors.emplace_back(entry.name, tensor_of(entry, first + prefix + length, owner));
+    file.tensors.emplace_back(entry.name,
+                              tensor_from_file(load_op, name, entry.name,
+                                               {.type = entry.dtype->type,
+                                                .shape = *entry.shape,
+                                                .data = first + prefix + length + entry.range->first,
+                                                .owner = owner}));
   return file;
 }
 

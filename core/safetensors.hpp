@@ -26,7 +26,7 @@ struct SafetensorsFile {
 };
 
 /// Opens a file. Tensors are views of the mapped file, read when they are touched; writing to them changes memory
-/// and never the file. f16 and bf16 are converted to f32, bool is u8. The file must not be overwritten in place
+/// and never the file. f16 and bf16 are converted to f32, bool is u8, other integers become i64. The file must not be overwritten in place
 /// while a tensor of it lives; save_safetensors never does that. Everything in the header is checked before
 /// anything is allocated: IoError, naming the file and the value, for a header that does not fit the file or is no
 /// JSON of this kind, a name that comes twice, an unknown dtype, a shape that does not fill its bytes, and byte

@@ -1,7 +1,6 @@
 // Storage: the bytes under one or more tensors, and the version that counts their changes.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -27,26 +26,27 @@ class Storage {
   std::int64_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
 
-  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
-  void bump_version() { version_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t version() const { return __atomic_load_n(&version_, __ATOMIC_RELAXED); }
+  void bump_version() { __atomic_fetch_add(&version_, 1, __ATOMIC_RELAXED); }
 
   /// Whether somebody outside may write at any time without a bump of the version: a raw pointer was handed out,
   /// or a mutable view is alive. What was derived from such a storage (a packed weight) must not be cached.
-  bool exposed() const { return exposed_.load(std::memory_order_relaxed) || writers_.load() != 0; }
-  void expose() { exposed_.store(true, std::memory_order_relaxed); }
-  void begin_write() { writers_.fetch_add(1); }
+  bool exposed() const { return __atomic_load_n(&exposed_, __ATOMIC_RELAXED) || __atomic_load_n(&writers_, __ATOMIC_SEQ_CST) != 0; }
+  void expose() { __atomic_store_n(&exposed_, true, __ATOMIC_RELAXED); }
+  void begin_write() { __atomic_fetch_add(&writers_, 1, __ATOMIC_SEQ_CST); }
   void end_write() {
     bump_version();
-    writers_.fetch_sub(1);
+    __atomic_fetch_sub(&writers_, 1, __ATOMIC_SEQ_CST);
   }
 
  private:
   void* data_;
   std::int64_t bytes_;
   bool own_, writable_;
-  std::atomic<bool> exposed_{false};
-  std::atomic<std::int32_t> writers_{0};
-  std::atomic<std::uint64_t> version_{0};
+  // Atomic by gcc's and clang's builtins: <atomic> would cost whoever includes Duet 8 MB of compiler memory.
+  bool exposed_ = false;
+  std::int32_t writers_ = 0;
+  std::uint64_t version_ = 0;
   std::shared_ptr<const void> owner_;
 };
 

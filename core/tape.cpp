@@ -2,8 +2,10 @@
 #include <duet/core/tape.hpp>
 
 #include <algorithm>
+#include <atomic>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/op_in_flight.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tensor_impl.hpp>

@@ -6,7 +6,7 @@
 
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>
-#include <duet/core/tape.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/tensor_impl.hpp>
 
 namespace duet {

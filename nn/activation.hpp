@@ -52,58 +52,56 @@ struct Hardswish : Module {
 };
 
 struct LeakyReLU : Module {
-  explicit LeakyReLU(double slope = 0.01) : negative_slope(slope) {}
-  LeakyReLU(Module* parent, std::string name, double slope = 0.01) : Module(parent, std::move(name)), negative_slope(slope) {}
+  explicit LeakyReLU(double slope = 0.01);
+  LeakyReLU(Module* parent, std::string name, double slope = 0.01);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   double negative_slope;
 };
 
 struct ELU : Module {
-  explicit ELU(double scale = 1) : alpha(scale) {}
-  ELU(Module* parent, std::string name, double scale = 1) : Module(parent, std::move(name)), alpha(scale) {}
+  explicit ELU(double scale = 1);
+  ELU(Module* parent, std::string name, double scale = 1);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   double alpha;
 };
 
 struct GELU : Module {
-  explicit GELU(bool by_tanh = false) : approximate_tanh(by_tanh) {}
-  GELU(Module* parent, std::string name, bool by_tanh = false) : Module(parent, std::move(name)), approximate_tanh(by_tanh) {}
+  explicit GELU(bool by_tanh = false);
+  GELU(Module* parent, std::string name, bool by_tanh = false);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   bool approximate_tanh;
 };
 
 struct Softplus : Module {
-  explicit Softplus(double sharpness = 1, double linear_above = 20) : beta(sharpness), threshold(linear_above) {}
-  Softplus(Module* parent, std::string name, double sharpness = 1, double linear_above = 20)
-      : Module(parent, std::move(name)), beta(sharpness), threshold(linear_above) {}
+  explicit Softplus(double sharpness = 1, double linear_above = 20);
+  Softplus(Module* parent, std::string name, double sharpness = 1, double linear_above = 20);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   double beta, threshold;
 };
 
 struct Hardtanh : Module {
-  explicit Hardtanh(double least = -1, double most = 1) : min_val(least), max_val(most) {}
-  Hardtanh(Module* parent, std::string name, double least = -1, double most = 1)
-      : Module(parent, std::move(name)), min_val(least), max_val(most) {}
+  explicit Hardtanh(double least = -1, double most = 1);
+  Hardtanh(Module* parent, std::string name, double least = -1, double most = 1);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   double min_val, max_val;
 };
 
 struct Softmax : Module {
-  explicit Softmax(std::int64_t along = -1) : dim(along) {}
-  Softmax(Module* parent, std::string name, std::int64_t along = -1) : Module(parent, std::move(name)), dim(along) {}
+  explicit Softmax(std::int64_t along = -1);
+  Softmax(Module* parent, std::string name, std::int64_t along = -1);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   std::int64_t dim;
 };
 
 struct LogSoftmax : Module {
-  explicit LogSoftmax(std::int64_t along = -1) : dim(along) {}
-  LogSoftmax(Module* parent, std::string name, std::int64_t along = -1) : Module(parent, std::move(name)), dim(along) {}
+  explicit LogSoftmax(std::int64_t along = -1);
+  LogSoftmax(Module* parent, std::string name, std::int64_t along = -1);
   Tensor forward(const Tensor& x) override;
   std::string describe() const override;
   std::int64_t dim;

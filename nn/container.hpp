@@ -10,8 +10,10 @@ namespace duet::nn {
 ///     duet::nn::Sequential net{duet::nn::Linear{2, 16}, duet::nn::ReLU{}, duet::nn::Linear{16, 1}};
 class Sequential : public Module {
  public:
-  Sequential() = default;
-  Sequential(Module* parent, const std::string& name) : Module(parent, name) {}
+  Sequential();
+  Sequential(Module* parent, const std::string& name);
+  Sequential(Sequential&&);
+  ~Sequential() override;
   template <class... Modules>
     requires(sizeof...(Modules) > 0 && (std::is_base_of_v<Module, Modules> && ...))
   explicit Sequential(Modules&&... modules) {
@@ -36,53 +38,58 @@ class Sequential : public Module {
   Module& at(std::size_t position) const;
 
   Tensor forward(const Tensor& x) override;
-  std::string kind() const override { return "Sequential"; }
+  std::string kind() const override;
 
  private:
   std::vector<std::unique_ptr<Module>> modules_;
 };
 
+/// What every ModuleList shares, whatever its type.
+class ModuleListBase : public Module {
+ public:
+  ModuleListBase();
+  ModuleListBase(Module* parent, const std::string& name);
+  ~ModuleListBase() override;
+  std::size_t size() const { return modules_.size(); }
+  bool empty() const { return modules_.empty(); }
+  std::string kind() const override;
+
+ protected:
+  ModuleListBase(ModuleListBase&&);
+  void append(std::unique_ptr<Module> module);
+  std::vector<std::unique_ptr<Module>> modules_;
+};
+
 /// Any number of modules of one type, named by their positions. It has no forward: its owner calls them.
 template <class M>
-class ModuleList : public Module {
+class ModuleList : public ModuleListBase {
  public:
-  ModuleList() = default;
-  ModuleList(Module* parent, const std::string& name) : Module(parent, name) {}
+  using ModuleListBase::ModuleListBase;
 
   /// Constructs one more from `arguments`.
   template <class... Arguments>
   M& add(Arguments&&... arguments) {
-    auto module = std::make_unique<M>(std::forward<Arguments>(arguments)...);
-    register_heap_child(std::to_string(modules_.size()), *module);
-    modules_.push_back(std::move(module));
-    return *modules_.back();
+    append(std::make_unique<M>(std::forward<Arguments>(arguments)...));
+    return (*this)[size() - 1];
   }
-
-  std::size_t size() const { return modules_.size(); }
-  bool empty() const { return modules_.empty(); }
   /// The module at a position below size().
-  M& operator[](std::size_t position) const { return *modules_[position]; }
+  M& operator[](std::size_t position) const { return static_cast<M&>(*modules_[position]); }
 
   class Iterator {
    public:
-    explicit Iterator(const std::unique_ptr<M>* at) : at_(at) {}
-    M& operator*() const { return **at_; }
+    explicit Iterator(const std::unique_ptr<Module>* at) : at_(at) {}
+    M& operator*() const { return static_cast<M&>(**at_); }
     Iterator& operator++() {
       ++at_;
       return *this;
     }
-    friend bool operator==(const Iterator&, const Iterator&) = default;
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
 
    private:
-    const std::unique_ptr<M>* at_;
+    const std::unique_ptr<Module>* at_;
   };
   Iterator begin() const { return Iterator(modules_.data()); }
   Iterator end() const { return Iterator(modules_.data() + modules_.size()); }
-
-  std::string kind() const override { return "ModuleList"; }
-
- private:
-  std::vector<std::unique_ptr<M>> modules_;
 };
 
 }  // namespace duet::nn

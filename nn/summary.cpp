@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/scope.hpp>

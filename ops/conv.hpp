@@ -42,7 +42,7 @@ struct ConvOptions {
   std::int64_t groups = 1;
   void fields(FieldVisitor& visitor) {
     visitor.field("stride", stride);
-    visitor.field("padding", std::span<std::int64_t>(padding.amount.data(), N), padding.word);
+    visitor.integers("padding", {padding.amount.data(), N}, padding.word);
     visitor.field("dilation", dilation);
     visitor.field("groups", groups);
   }

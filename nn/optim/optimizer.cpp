@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_map>
 
 #include <duet/core/fail.hpp>
@@ -28,8 +29,8 @@ class NumberVisitor final : public FieldVisitor {
   void field(const char* name, std::string&) override { refuse(name); }
   void field(const char* name, std::vector<std::int64_t>&) override { refuse(name); }
   void field(const char* name, Shape&) override { refuse(name); }
-  void field(const char* name, std::span<std::int64_t>) override { refuse(name); }
-  void field(const char* name, std::span<std::int64_t>, std::string&) override { refuse(name); }
+  void integers(const char* name, std::span<std::int64_t>) override { refuse(name); }
+  void integers(const char* name, std::span<std::int64_t>, std::string&) override { refuse(name); }
   void field(const char* name, std::optional<double>&) override { refuse(name); }
   void field(const char* name, std::optional<std::int64_t>&) override { refuse(name); }
   void choice(const char* name, int&, std::span<const char* const>) override { refuse(name); }

@@ -17,7 +17,8 @@ struct UpdateStretch;
 
 namespace duet::optim {
 
-/// Parameters that share options: optim::Adam({{encoder.parameters(), {.lr = 1e-4}}, {head.parameters(), {.lr = 1e-3}}}).
+/// Parameters that share options: optim::Adam({{encoder.parameters(), {.lr = 1e-4}}, {head.parameters(), {.lr =
+/// 1e-3}}}).
 template <class Options>
 struct ParameterGroup {
   std::vector<Tensor> parameters;

@@ -10,6 +10,15 @@ namespace duet::optim {
 using kernels::optimizer_table;
 using kernels::UpdateStretch;
 
+template class GroupedOptimizer<SGDOptions>;
+template class GroupedOptimizer<AdamOptions>;
+template class GroupedOptimizer<AdamWOptions>;
+template class GroupedOptimizer<RMSpropOptions>;
+template class GroupedOptimizer<AdagradOptions>;
+template class GroupedOptimizer<LionOptions>;
+
+SGD::SGD(const std::vector<Tensor>& parameters, const SGDOptions& options)
+    : SGD(std::vector<ParameterGroup<SGDOptions>>{{parameters, options}}) {}
 SGD::SGD(const std::vector<ParameterGroup<SGDOptions>>& groups) : GroupedOptimizer("SGD", groups) {
   for (const SGDOptions& o : options_) {
     require(o.lr >= 0, "lr must not be negative", o.lr);
@@ -36,6 +45,9 @@ void SGD::update(std::span<Member* const> members) {
   });
 }
 
+template <bool decoupled>
+AdamFamily<decoupled>::AdamFamily(const std::vector<Tensor>& parameters, const Options& options)
+    : AdamFamily(std::vector<ParameterGroup<Options>>{{parameters, options}}) {}
 template <bool decoupled>
 AdamFamily<decoupled>::AdamFamily(const std::vector<ParameterGroup<Options>>& groups)
     : GroupedOptimizer<Options>(decoupled ? "AdamW" : "Adam", groups) {
@@ -81,6 +93,8 @@ void AdamFamily<decoupled>::update(std::span<Optimizer::Member* const> members) 
 template class AdamFamily<false>;
 template class AdamFamily<true>;
 
+RMSprop::RMSprop(const std::vector<Tensor>& parameters, const RMSpropOptions& options)
+    : RMSprop(std::vector<ParameterGroup<RMSpropOptions>>{{parameters, options}}) {}
 RMSprop::RMSprop(const std::vector<ParameterGroup<RMSpropOptions>>& groups) : GroupedOptimizer("RMSprop", groups) {
   for (const RMSpropOptions& o : options_) {
     require(o.lr >= 0, "lr must not be negative", o.lr);
@@ -107,12 +121,15 @@ void RMSprop::update(std::span<Member* const> members) {
   });
 }
 
+Adagrad::Adagrad(const std::vector<Tensor>& parameters, const AdagradOptions& options)
+    : Adagrad(std::vector<ParameterGroup<AdagradOptions>>{{parameters, options}}) {}
 Adagrad::Adagrad(const std::vector<ParameterGroup<AdagradOptions>>& groups) : GroupedOptimizer("Adagrad", groups) {
   for (const AdagradOptions& o : options_) {
     require(o.lr >= 0, "lr must not be negative", o.lr);
     require(o.lr_decay >= 0, "lr_decay must not be negative", o.lr_decay);
     require(o.weight_decay >= 0, "weight_decay must not be negative", o.weight_decay);
-    require(o.initial_accumulator_value >= 0, "initial_accumulator_value must not be negative", o.initial_accumulator_value);
+    require(o.initial_accumulator_value >= 0, "initial_accumulator_value must not be negative",
+            o.initial_accumulator_value);
     require(o.eps >= 0, "eps must not be negative", o.eps);
   }
 }
@@ -130,6 +147,8 @@ void Adagrad::update(std::span<Member* const> members) {
   });
 }
 
+Lion::Lion(const std::vector<Tensor>& parameters, const LionOptions& options)
+    : Lion(std::vector<ParameterGroup<LionOptions>>{{parameters, options}}) {}
 Lion::Lion(const std::vector<ParameterGroup<LionOptions>>& groups) : GroupedOptimizer("Lion", groups) {
   for (const LionOptions& o : options_) {
     require(o.lr >= 0, "lr must not be negative", o.lr);

@@ -21,14 +21,14 @@ struct SGDOptions {
     visitor.field("nesterov", nesterov);
   }
 };
+extern template class GroupedOptimizer<SGDOptions>;  // here and below: made once, in the library
 
 /// b ← momentum·b + (1 − dampening)·g (the first time b ← g); p ← p − lr·b, or with Nesterov p − lr·(g + momentum·b).
 /// g includes weight_decay·p. (Sutskever et al. 2013)
 class SGD : public GroupedOptimizer<SGDOptions> {
  public:
   /// ValueError, here and below, for an option out of its range, or parameters as Optimizer refuses them.
-  explicit SGD(const std::vector<Tensor>& parameters, const SGDOptions& options = {})
-      : SGD(std::vector<ParameterGroup<SGDOptions>>{{parameters, options}}) {}
+  explicit SGD(const std::vector<Tensor>& parameters, const SGDOptions& options = {});
   explicit SGD(const std::vector<ParameterGroup<SGDOptions>>& groups);
 
  protected:
@@ -57,6 +57,8 @@ struct AdamFamilyOptions {
 };
 using AdamOptions = AdamFamilyOptions<false>;
 using AdamWOptions = AdamFamilyOptions<true>;
+extern template class GroupedOptimizer<AdamOptions>;
+extern template class GroupedOptimizer<AdamWOptions>;
 
 /// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p ← p − lr · m̂ / (√v̂ + eps), hats being divisions by 1 − βᵗ (Kingma and Ba
 /// 2015, arXiv:1412.6980); amsgrad takes the greatest v so far (Reddi et al. 2018). Adam adds weight_decay·p to g;
@@ -65,8 +67,7 @@ template <bool decoupled>
 class AdamFamily : public GroupedOptimizer<AdamFamilyOptions<decoupled>> {
  public:
   using Options = AdamFamilyOptions<decoupled>;
-  explicit AdamFamily(const std::vector<Tensor>& parameters, const Options& options = {})
-      : AdamFamily(std::vector<ParameterGroup<Options>>{{parameters, options}}) {}
+  explicit AdamFamily(const std::vector<Tensor>& parameters, const Options& options = {});
   explicit AdamFamily(const std::vector<ParameterGroup<Options>>& groups);
 
  protected:
@@ -96,13 +97,13 @@ struct RMSpropOptions {
     visitor.field("centered", centered);
   }
 };
+extern template class GroupedOptimizer<RMSpropOptions>;
 
 /// v ← αv + (1−α)g², p ← p − lr · g / (√v + eps) (Hinton, lecture 6e of 2012); centred: with v less the squared mean of
 /// g (Graves 2013, arXiv:1308.0850).
 class RMSprop : public GroupedOptimizer<RMSpropOptions> {
  public:
-  explicit RMSprop(const std::vector<Tensor>& parameters, const RMSpropOptions& options = {})
-      : RMSprop(std::vector<ParameterGroup<RMSpropOptions>>{{parameters, options}}) {}
+  explicit RMSprop(const std::vector<Tensor>& parameters, const RMSpropOptions& options = {});
   explicit RMSprop(const std::vector<ParameterGroup<RMSpropOptions>>& groups);
 
  protected:
@@ -126,12 +127,12 @@ struct AdagradOptions {
     visitor.field("eps", eps);
   }
 };
+extern template class GroupedOptimizer<AdagradOptions>;
 
 /// s ← s + g², p ← p − lr / (1 + (t−1)·lr_decay) · g / (√s + eps) (Duchi et al. 2011).
 class Adagrad : public GroupedOptimizer<AdagradOptions> {
  public:
-  explicit Adagrad(const std::vector<Tensor>& parameters, const AdagradOptions& options = {})
-      : Adagrad(std::vector<ParameterGroup<AdagradOptions>>{{parameters, options}}) {}
+  explicit Adagrad(const std::vector<Tensor>& parameters, const AdagradOptions& options = {});
   explicit Adagrad(const std::vector<ParameterGroup<AdagradOptions>>& groups);
 
  protected:
@@ -151,12 +152,12 @@ struct LionOptions {
     visitor.field("weight_decay", weight_decay);
   }
 };
+extern template class GroupedOptimizer<LionOptions>;
 
 /// p ← p − lr · sign(β₁m + (1−β₁)g), m ← β₂m + (1−β₂)g (Chen et al. 2023, arXiv:2302.06675).
 class Lion : public GroupedOptimizer<LionOptions> {
  public:
-  explicit Lion(const std::vector<Tensor>& parameters, const LionOptions& options = {})
-      : Lion(std::vector<ParameterGroup<LionOptions>>{{parameters, options}}) {}
+  explicit Lion(const std::vector<Tensor>& parameters, const LionOptions& options = {});
   explicit Lion(const std::vector<ParameterGroup<LionOptions>>& groups);
 
  protected:

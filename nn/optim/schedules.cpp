@@ -2,6 +2,8 @@
 #include <duet/nn/optim/schedules.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>

@@ -3,8 +3,6 @@
 // metric, stands apart.
 #pragma once
 
-#include <cmath>
-#include <limits>
 #include <optional>
 #include <vector>
 

@@ -8,6 +8,7 @@
 #include <duet/autograd/gradcheck.hpp>
 #include <duet/core/allocator.hpp>
 #include <duet/core/factory.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>

@@ -23,7 +23,7 @@ is_internal() {
   sed '/^[^/]/q; /^$/q' "$1" | grep -qi 'internal'
 }
 
-# Every header for users, the two bridges included.
+# Every header for users, the bridges to other libraries included.
 public_headers() {
   for header in duet.hpp $(find core ops autograd nn -name '*.hpp' -not -path '*/kernels/*' | sort); do
     is_internal "$header" || echo "$header"
@@ -31,7 +31,7 @@ public_headers() {
 }
 
 is_bridge() {
-  case $1 in core/format.hpp | core/xtensor.hpp) true ;; *) false ;; esac
+  case $1 in core/format.hpp | core/xtensor.hpp | core/dlpack.hpp) true ;; *) false ;; esac
 }
 
 # Every file of Duet's own that people read.

@@ -1,4 +1,7 @@
 // JSON values into fields.
+#include <limits>
+#include <optional>
+
 #include "attributes.hpp"
 
 #include <fmt/format.h>
@@ -84,7 +87,7 @@ void AttributeReader::field(const char* name, std::vector<double>& value) {
 void AttributeReader::field(const char* name, duet::Shape& value) {
   if (const Json* given = find(name)) value = list(name, *given);
 }
-void AttributeReader::field(const char* name, std::span<std::int64_t> value) {
+void AttributeReader::integers(const char* name, std::span<std::int64_t> value) {
   const Json* given = find(name);
   if (given == nullptr) return;
   const auto values = list(name, *given);
@@ -93,7 +96,7 @@ void AttributeReader::field(const char* name, std::span<std::int64_t> value) {
     wrong_kind(name, *given, fmt::format("one or {} whole numbers", value.size()).c_str());
   for (std::size_t i = 0; i < value.size(); ++i) value[i] = values[values.size() == 1 ? 0 : i];
 }
-void AttributeReader::field(const char* name, std::span<std::int64_t> value, std::string& word) {
+void AttributeReader::integers(const char* name, std::span<std::int64_t> value, std::string& word) {
   const auto at = attributes_.find(name);
   if (at != attributes_.end() && at->is_string())
     field(name, word);

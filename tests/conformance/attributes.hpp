@@ -3,6 +3,7 @@
 
 #include <duet/core/options.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -24,8 +25,8 @@ class AttributeReader final : public duet::FieldVisitor {
   void field(const char* name, std::vector<std::int64_t>& value) override;
   void field(const char* name, std::vector<double>& value) override;
   void field(const char* name, duet::Shape& value) override;
-  void field(const char* name, std::span<std::int64_t> value) override;
-  void field(const char* name, std::span<std::int64_t> value, std::string& word) override;
+  void integers(const char* name, std::span<std::int64_t> value) override;
+  void integers(const char* name, std::span<std::int64_t> value, std::string& word) override;
   void field(const char* name, std::optional<double>& value) override;
   void field(const char* name, std::optional<std::int64_t>& value) override;
   void choice(const char* name, int& index, std::span<const char* const> names) override;

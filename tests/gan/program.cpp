@@ -2,6 +2,7 @@
 // exactly, and what they say to bad input.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <optional>
 
 #include <duet/core/factory.hpp>
 #include <duet/core/parallel.hpp>
@@ -38,8 +39,8 @@ class AttributeVisitor final : public FieldVisitor {
   void field(const char*, std::string&) override { FAIL("unexpected field"); }
   void field(const char*, std::vector<std::int64_t>&) override { FAIL("unexpected field"); }
   void field(const char*, Shape&) override { FAIL("unexpected field"); }
-  void field(const char*, std::span<std::int64_t>) override { FAIL("unexpected field"); }
-  void field(const char*, std::span<std::int64_t>, std::string&) override { FAIL("unexpected field"); }
+  void integers(const char*, std::span<std::int64_t>) override { FAIL("unexpected field"); }
+  void integers(const char*, std::span<std::int64_t>, std::string&) override { FAIL("unexpected field"); }
   void field(const char*, std::optional<double>&) override { FAIL("unexpected field"); }
   void field(const char*, std::optional<std::int64_t>&) override { FAIL("unexpected field"); }
   void choice(const char*, int&, std::span<const char* const>) override { FAIL("unexpected field"); }

@@ -76,10 +76,10 @@ class Disturb final : public FieldVisitor {
   void field(const char*, Shape& values) override {
     for (std::int64_t& value : values) number(value);
   }
-  void field(const char*, std::span<std::int64_t> values) override {
+  void integers(const char*, std::span<std::int64_t> values) override {
     for (std::int64_t& value : values) number(value);
   }
-  void field(const char*, std::span<std::int64_t> values, std::string&) override {
+  void integers(const char*, std::span<std::int64_t> values, std::string&) override {
     for (std::int64_t& value : values) number(value);
   }
   void field(const char*, std::optional<double>& value) override {
