@@ -2,6 +2,11 @@
 file(GLOB duet_sources CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/core/*.cpp ${PROJECT_SOURCE_DIR}/ops/*.cpp ${PROJECT_SOURCE_DIR}/ops/kernels/*.cpp
   ${PROJECT_SOURCE_DIR}/autograd/*.cpp ${PROJECT_SOURCE_DIR}/nn/*.cpp ${PROJECT_SOURCE_DIR}/nn/*/*.cpp)
+set(duet_unused png_absent)
+if(NOT DUET_WITH_PNG)
+  set(duet_unused png)
+endif()
+list(REMOVE_ITEM duet_sources ${PROJECT_SOURCE_DIR}/nn/data/${duet_unused}.cpp)
 add_library(duet ${duet_sources})
 add_library(duet::duet ALIAS duet)
 
@@ -11,7 +16,10 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/duet SYMBOL
 target_include_directories(duet PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_compile_features(duet PUBLIC cxx_std_20)
 target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
-  fmt::fmt PNG::PNG ZLIB::ZLIB Threads::Threads)
+  fmt::fmt ZLIB::ZLIB Threads::Threads)
+if(DUET_WITH_PNG)
+  target_link_libraries(duet PRIVATE PNG::PNG)
+endif()
 if(DUET_WITH_TIFF)
   target_link_libraries(duet PRIVATE TIFF::TIFF)
   set_source_files_properties(${PROJECT_SOURCE_DIR}/nn/data/tiff.cpp ${PROJECT_SOURCE_DIR}/nn/data/tiff_write.cpp
@@ -20,9 +28,12 @@ endif()
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
-# A shared library shows what belongs to namespace duet and nothing of the libraries inside it, which the host
-# program may use in other versions. Sanitizers bring symbols of their own.
-if(BUILD_SHARED_LIBS AND NOT DUET_SANITIZE AND NOT APPLE AND NOT WIN32)
-  target_link_options(duet PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
-  set_property(TARGET duet APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
-endif()
+# duet_hide_symbols(TARGET): a shared library shows what belongs to namespace duet and nothing of the libraries inside
+# it, which the host program may use in other versions. Sanitizers bring symbols of their own.
+function(duet_hide_symbols target)
+  if(BUILD_SHARED_LIBS AND NOT DUET_SANITIZE AND NOT APPLE AND NOT WIN32)
+    target_link_options(${target} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+  endif()
+endfunction()
+duet_hide_symbols(duet)

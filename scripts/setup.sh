@@ -40,6 +40,14 @@ missing_packages() {
   have_header doctest/doctest.h || echo doctest-dev
 }
 
+# What only tests want, and go without where it cannot be had: ONNX files and their checkers, NumPy.
+optional_packages() {
+  have_header onnx/onnx_pb.h || echo libonnx-dev libprotobuf-dev
+  have_header dlpack/dlpack.h || echo libdlpack-dev
+  /usr/bin/python3 -c 'import numpy' >/dev/null 2>&1 || echo python3-numpy
+  (cd / && /usr/bin/python3 -c 'import onnx.checker') >/dev/null 2>&1 || echo python3-onnx
+}
+
 # The words that make apt-get run as root here, or nothing found: root, sudo without a password, sudo that may ask.
 install_packages() {
   local run
@@ -71,6 +79,15 @@ if [ -n "$missing" ]; then
   if [ -n "$missing" ]; then
     say "Still missing after the installation: $missing (g++ must be 12 or later: Debian 12 has it)"
     exit 1
+  fi
+fi
+
+if [ "${wants_optional:-no}" = yes ]; then
+  wanted=$(optional_packages | tr '\n' ' ')
+  if [ -n "$wanted" ]; then
+    say "Good to have: $wanted"
+    # shellcheck disable=SC2086
+    install_packages $wanted </dev/stdin || echo "Not installed; the tests that want them are skipped."
   fi
 fi
 

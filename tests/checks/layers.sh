@@ -1,5 +1,5 @@
 #!/bin/bash
-# core <- ops <- autograd <- nn <- examples, bench: a layer includes only what stands to its left.
+# core <- ops <- autograd <- nn <- onnx, mpi <- examples, bench: a layer includes only what stands to its left.
 . "$(dirname "$0")/common.sh"
 
 check() {
@@ -9,10 +9,12 @@ check() {
   found=$(grep -rnE "#include [<\"](duet/)?($forbidden)/" "$layer" --include='*.hpp' --include='*.cpp' --include='*.inc' || true)
   [ -z "$found" ] || complain "$layer must not include $forbidden:"$'\n'"$found"
 }
-check core 'ops|autograd|nn|examples|bench|tests'
-check ops 'autograd|nn|examples|bench|tests'
-check autograd 'nn|examples|bench|tests'
-check nn 'examples|bench|tests'
+check core 'ops|autograd|nn|onnx|mpi|examples|bench|tests'
+check ops 'autograd|nn|onnx|mpi|examples|bench|tests'
+check autograd 'nn|onnx|mpi|examples|bench|tests'
+check nn 'onnx|mpi|examples|bench|tests'
+check onnx 'mpi|examples|bench|tests'
+check mpi 'onnx|bench|tests'
 check examples 'bench|tests'
 # The umbrella is for users.
 found=$(grep -rn '#include <duet/duet.hpp>' core ops autograd nn || true)

@@ -1,0 +1,45 @@
+# Libraries beside libduet that need another one: duet::onnx (ONNX files) and duet::mpi (training on several machines).
+# AUTO builds one where its library is found and says so where it is not, ON insists, OFF leaves it out; a parent project
+# that wants one sets it ON.
+if(PROJECT_IS_TOP_LEVEL)
+  set(duet_component_default AUTO)
+else()
+  set(duet_component_default OFF)
+endif()
+set(DUET_ONNX ${duet_component_default} CACHE STRING "Build duet::onnx: AUTO, ON or OFF")
+set(DUET_MPI ${duet_component_default} CACHE STRING "Build duet::mpi: AUTO, ON or OFF")
+set(DUET_COMPONENTS "")
+
+# duet_add_component(NAME DEBIAN_PACKAGE LIBRARIES…): the .cpp files of folder NAME as duet::NAME, if every library is a
+# target; else what is missing is told.
+function(duet_add_component name debian_package)
+  string(TOUPPER ${name} upper)
+  foreach(library IN LISTS ARGN)
+    if(NOT TARGET ${library})
+      if(DUET_${upper} STREQUAL "ON")
+        message(FATAL_ERROR "duet::${name} needs ${library}, which was not found. On Debian: apt-get install ${debian_package}")
+      endif()
+      message(STATUS "duet::${name} is not built: ${library} was not found (Debian: ${debian_package})")
+      return()
+    endif()
+  endforeach()
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  add_library(duet_${name} ${sources})
+  add_library(duet::${name} ALIAS duet_${name})
+  target_link_libraries(duet_${name} PUBLIC duet PRIVATE $<BUILD_INTERFACE:duet_flags> fmt::fmt ${ARGN})
+  set_target_properties(duet_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON INSTALL_RPATH "$ORIGIN"
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  duet_hide_symbols(duet_${name})
+  set(DUET_COMPONENTS ${DUET_COMPONENTS} ${name} PARENT_SCOPE)
+endfunction()
+
+if(NOT DUET_ONNX STREQUAL "OFF")
+  find_package(Protobuf QUIET)
+  find_package(ONNX QUIET)
+  duet_add_component(onnx "libonnx-dev libprotobuf-dev" onnx protobuf::libprotobuf)
+endif()
+if(NOT DUET_MPI STREQUAL "OFF" AND IS_DIRECTORY ${PROJECT_SOURCE_DIR}/mpi)
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI QUIET COMPONENTS CXX)
+  duet_add_component(mpi libopenmpi-dev MPI::MPI_CXX)
+endif()
