@@ -1,0 +1,17 @@
+# A rank that goes away in the middle ends the job with a message, and the last checkpoint is whole.
+file(REMOVE "${FILE}" "${FILE}.previous")
+execute_process(COMMAND ${MPIEXEC} -n 2 "${PROGRAM}" ${CASE} "${FILE}" RESULT_VARIABLE result ERROR_VARIABLE message
+  OUTPUT_VARIABLE output TIMEOUT 60)
+message("${output}${message}")
+if(result EQUAL 0)
+  message(FATAL_ERROR "mpirun reports success although a rank went away")
+endif()
+if(CASE STREQUAL "throws")
+  set(wanted "rank 1 of 2 ends by an exception")
+else()
+  set(wanted "exit code|exited")
+endif()
+if(NOT "${output}${message}" MATCHES "${wanted}")
+  message(FATAL_ERROR "no message says what happened (result ${result})")
+endif()
+execute_process(COMMAND "${PROGRAM}" intact "${FILE}" COMMAND_ERROR_IS_FATAL ANY)
