@@ -101,7 +101,7 @@ void AttributeReader::integers(const char* name, std::span<std::int64_t> value, 
   if (at != attributes_.end() && at->is_string())
     field(name, word);
   else
-    field(name, value);
+    integers(name, value);
 }
 void AttributeReader::field(const char* name, std::optional<double>& value) {
   if (const Json* given = find(name)) value = number(name, *given);
