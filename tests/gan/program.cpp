@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <duet/core/factory.hpp>
+#include <duet/core/fnv1a.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/safetensors.hpp>
 #include <duet/nn/data/png.hpp>
@@ -119,6 +120,19 @@ TEST_CASE("duet_gan: a seed gives the same run on any number of threads, and goi
   CHECK(outcome(shop.path / "d") != outcome(shop.path / "a"));
 }
 
+/// A checkpoint whose values are bad and whose checksum is right: what a run leaves that went wrong unnoticed.
+void write_with_its_checksum(const std::string& path, const SafetensorsFile& state) {
+  Fnv1a hash;
+  hash.add(*state.find_metadata("duet.checkpoint.names"));
+  for (const auto& [key, text] : state.metadata)
+    if (!key.starts_with("duet.checkpoint")) hash.add(key), hash.add(text);
+  for (const auto& [name, tensor] : state.tensors) hash.add(name), hash.add(tensor);
+  Metadata metadata = state.metadata;
+  for (auto& [key, text] : metadata)
+    if (key == "duet.checkpoint.fnv1a64") text = hash.text();
+  save_safetensors(path, state.tensors, metadata);
+}
+
 TEST_CASE("duet_gan: a run that diverges stops, names the op, and keeps the last good checkpoint") {
   const Workshop shop;
   REQUIRE(shop.gan(shop.tiny("run", "--steps 8")).status == 0);
@@ -134,7 +148,8 @@ TEST_CASE("duet_gan: a run that diverges stops, names the op, and keeps the last
   SafetensorsFile state = load_safetensors(shop / "run/state.safetensors");
   for (auto& [name, tensor] : state.tensors)
     if (name == "generator/0.weight") tensor = full(tensor.shape(), NAN);
-  save_safetensors(shop / "run/state.safetensors", state.tensors, state.metadata);
+  fs::remove(shop.path / "run/state.safetensors.previous");
+  write_with_its_checksum(shop / "run/state.safetensors", state);
   const auto broken = test::snapshot(shop.path / "run");
   const Result resumed = shop.gan("train --resume --steps 20 --threads 1 --out " + (shop / "run"));
   CHECK(resumed.status == 1);

@@ -190,7 +190,8 @@ int run(int count, char** arguments) {
     nn::Linear net(64, 64);
     saved.restore("model", net);
     std::printf("the checkpoint of step %lld is whole\n", static_cast<long long>(saved.number("step")));
-    return saved.number("step") == 19 ? 0 : 1;
+    // Step 20's gradients may have been averaged while the last rank was still in its backward: then it is saved too.
+    return saved.number("step") == 19 || saved.number("step") == 20 ? 0 : 1;
   }
   mpi::World world;
   if (which == "same") {
