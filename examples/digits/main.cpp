@@ -11,6 +11,7 @@
 #include <duet/core/version.hpp>
 #include <duet/nn/data/png.hpp>
 
+#include "common/program.hpp"
 #include "digits/digit_training.hpp"
 
 namespace duet::examples {
@@ -74,17 +75,6 @@ void add_commands(CLI::App& program) {
 }  // namespace duet::examples
 
 int main(int argc, char** argv) {
-  CLI::App program("Train a small net to read digits, and score it.", "duet_digits");
-  program.set_version_flag("--version", DUET_VERSION);
-  program.require_subcommand(1);
-  duet::examples::add_commands(program);
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return program.exit(error);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "duet_digits: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return duet::examples::run_program("duet_digits", "Train a small net to read digits, and score it.",
+                                     duet::examples::add_commands, argc, argv);
 }

@@ -15,6 +15,7 @@
 #include <duet/ops/shape.hpp>
 
 #include "common/canvas.hpp"
+#include "common/program.hpp"
 #include "digits/judge.hpp"
 #include "gan/gan_training.hpp"
 
@@ -131,17 +132,7 @@ void add_commands(CLI::App& program) {
 }  // namespace duet::examples
 
 int main(int argc, char** argv) {
-  CLI::App program("Train nets that make pictures like those they are shown, sample them, judge them.", "duet_gan");
-  program.set_version_flag("--version", DUET_VERSION);
-  program.require_subcommand(1);
-  duet::examples::add_commands(program);
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return program.exit(error);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "duet_gan: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return duet::examples::run_program(
+      "duet_gan", "Train nets that make pictures like those they are shown, sample them, judge them.",
+      duet::examples::add_commands, argc, argv);
 }

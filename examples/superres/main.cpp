@@ -14,6 +14,7 @@
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/shape.hpp>
 
+#include "common/program.hpp"
 #include "superres/superres_training.hpp"
 
 namespace duet::examples {
@@ -147,17 +148,6 @@ void add_commands(CLI::App& program) {
 }  // namespace duet::examples
 
 int main(int argc, char** argv) {
-  CLI::App program("Make small images large: train, use and compare nets for it.", "duet_superres");
-  program.set_version_flag("--version", DUET_VERSION);
-  program.require_subcommand(1);
-  duet::examples::add_commands(program);
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return program.exit(error);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "duet_superres: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return duet::examples::run_program("duet_superres", "Make small images large: train, use and compare nets for it.",
+                                     duet::examples::add_commands, argc, argv);
 }
