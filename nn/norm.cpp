@@ -6,7 +6,10 @@
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
 #include <duet/nn/layer.hpp>
+#include <duet/ops/elementwise.hpp>
 #include <duet/ops/norm.hpp>
+#include <duet/ops/reduce.hpp>
+#include <duet/ops/shape.hpp>
 
 namespace duet::nn {
 namespace {
@@ -29,6 +32,14 @@ void assign(Buffer& buffer, const Tensor& value) {
   raw::copy(value, buffer);
 }
 
+void start_statistics(std::int64_t features, Buffer& mean, Buffer& var, Buffer& batches) {
+  mean = zeros({features});
+  var = ones({features});
+  batches = zeros({}, {.dtype = i64});
+}
+
+void count_batch(Buffer& batches) { assign(batches, Tensor::scalar(batches.item() + 1, {.dtype = i64})); }
+
 }  // namespace
 
 template <int N>
@@ -45,11 +56,7 @@ BatchNorm<N>::BatchNorm(Module* parent, std::string name, std::int64_t features,
     weight = ones({features});
     bias = zeros({features});
   }
-  if (options.track_running_stats) {
-    running_mean = zeros({features});
-    running_var = ones({features});
-    num_batches_tracked = zeros({}, {.dtype = i64});
-  }
+  if (options.track_running_stats) start_statistics(features, running_mean, running_var, num_batches_tracked);
 }
 
 template <int N>
@@ -66,7 +73,7 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
   if (tracked && !is_recomputing()) {  // a checkpoint's second run is not a second batch
     assign(running_mean, result.running_mean);
     assign(running_var, result.running_var);
-    assign(num_batches_tracked, Tensor::scalar(num_batches_tracked.item() + 1, {.dtype = i64}));
+    count_batch(num_batches_tracked);
   }
   return result.y;
 }
@@ -91,17 +98,38 @@ template class BatchNorm<3>;
 
 template <int N>
 InstanceNorm<N>::InstanceNorm(Module* parent, std::string name, std::int64_t count, const Options& given)
-    : Module(parent, std::move(name)), options(given), features(count), weight(this, "weight"), bias(this, "bias") {
+    : Module(parent, std::move(name)),
+      options(given),
+      features(count),
+      weight(this, "weight"),
+      bias(this, "bias"),
+      running_mean(this, "running_mean"),
+      running_var(this, "running_var"),
+      num_batches_tracked(this, "num_batches_tracked") {
   require_at_least(instance_names[N - 1], "the number of features", features, 1);
-  if (!options.affine) return;
-  weight = ones({features});
-  bias = zeros({features});
+  if (options.affine) {
+    weight = ones({features});
+    bias = zeros({features});
+  }
+  if (options.track_running_stats) start_statistics(features, running_mean, running_var, num_batches_tracked);
 }
 
 template <int N>
 Tensor InstanceNorm<N>::forward(const Tensor& x) {
   check_input(instance_names[N - 1], x, N, false, features);
-  return instance_norm(x, weight, bias, {.eps = options.eps});
+  if (options.track_running_stats && !is_training())
+    return batch_norm(x, running_mean, running_var, weight, bias, {.eps = options.eps}).y;
+  const Tensor y = instance_norm(x, weight, bias, {.eps = options.eps});
+  if (options.track_running_stats && !is_recomputing()) {
+    const NoGradGuard no_grad;
+    const Tensor samples = flatten(x, 2);
+    const Tensor new_mean = lerp(running_mean, mean(samples, {.dim = {0, 2}}), options.momentum);
+    const Tensor new_var = lerp(running_var, mean(var(samples, {.dim = {2}}), {.dim = {0}}), options.momentum);
+    assign(running_mean, new_mean);
+    assign(running_var, new_var);
+    count_batch(num_batches_tracked);
+  }
+  return y;
 }
 
 template <int N>
@@ -111,7 +139,8 @@ std::string InstanceNorm<N>::kind() const {
 
 template <int N>
 std::string InstanceNorm<N>::describe() const {
-  return fmt::format("{}, eps={}, affine={}", features, options.eps, options.affine);
+  return fmt::format("{}, eps={}, momentum={}, affine={}, track_running_stats={}", features, options.eps,
+                     options.momentum, options.affine, options.track_running_stats);
 }
 
 template class InstanceNorm<1>;

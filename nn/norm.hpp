@@ -41,10 +41,14 @@ using BatchNorm3d = BatchNorm<3>;
 
 struct InstanceNormOptions {
   double eps = 1e-5;
-  bool affine = false;
+  double momentum = 0.1;             ///< weight of a batch in the running statistics
+  bool affine = false;               ///< learns a weight and a bias
+  bool track_running_stats = false;  ///< keeps running statistics, and normalises by them in evaluation
 };
 
-/// Normalises each channel of each sample by itself (Ulyanov et al. 2016), in training and evaluation alike.
+/// Normalises each channel of each sample by itself (Ulyanov et al. 2016), in training and, without running statistics,
+/// in evaluation alike. The running ones move towards the mean over the batch of the samples' means and unbiased
+/// variances.
 template <int N>
 class InstanceNorm : public Module {
  public:
@@ -58,6 +62,7 @@ class InstanceNorm : public Module {
   Options options;
   std::int64_t features;
   Parameter weight, bias;
+  Buffer running_mean, running_var, num_batches_tracked;
 };
 
 extern template class InstanceNorm<1>;

@@ -7,6 +7,9 @@
 #include <duet/core/random.hpp>
 #include <duet/nn/norm.hpp>
 #include <duet/nn/pool.hpp>
+#include <duet/ops/elementwise.hpp>
+#include <duet/ops/reduce.hpp>
+#include <duet/ops/shape.hpp>
 
 #include "nn/golden.hpp"
 
@@ -39,7 +42,8 @@ TEST_CASE("batch norm keeps running statistics in training and uses them in eval
   CHECK(norm.num_batches_tracked.item() == 1);
   for (std::int64_t c = 0; c < 3; ++c) {
     CHECK(norm.running_mean.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(0.2 * channel(x, c).first));
-    CHECK(norm.running_var.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(0.8 + 0.2 * channel(x, c).second));
+    CHECK(norm.running_var.to_vector()[static_cast<std::size_t>(c)] ==
+          doctest::Approx(0.8 + 0.2 * channel(x, c).second));
   }
   norm.eval();
   const auto mean = norm.running_mean.to_vector();
@@ -55,7 +59,8 @@ TEST_CASE("batch norm without a momentum averages batches, and without statistic
   const Tensor a = randn({50, 2}), b = randn({50, 2});
   mean(a);
   mean(b);
-  CHECK(mean.running_mean.to_vector()[0] == doctest::Approx((channel(a, 0).first + channel(b, 0).first) / 2).epsilon(1e-4));
+  CHECK(mean.running_mean.to_vector()[0] ==
+        doctest::Approx((channel(a, 0).first + channel(b, 0).first) / 2).epsilon(1e-4));
   nn::BatchNorm2d plain{2, {.affine = false, .track_running_stats = false}};
   CHECK(plain.state_dict().empty());
   const Tensor x = randn({2, 2, 4, 4});
@@ -66,7 +71,8 @@ TEST_CASE("batch norm without a momentum averages batches, and without statistic
 
 TEST_CASE("normalisation layers refuse inputs of another form") {
   nn::BatchNorm2d norm{3};
-  CHECK_THROWS_WITH_AS(norm(ones({2, 4, 5, 5})), doctest::Contains("[BatchNorm2d] normalises 3 channels, x has 4"), ShapeError);
+  CHECK_THROWS_WITH_AS(norm(ones({2, 4, 5, 5})), doctest::Contains("[BatchNorm2d] normalises 3 channels, x has 4"),
+                       ShapeError);
   CHECK_THROWS_AS(norm(ones({2, 3, 5})), ShapeError);
   CHECK_THROWS_AS(nn::BatchNorm1d(3)(ones({2, 3, 5, 5})), ShapeError);
   CHECK_THROWS_AS(nn::BatchNorm2d(0), ValueError);
@@ -84,6 +90,34 @@ TEST_CASE("instance and group norm: each sample by itself") {
   double total = 0;
   for (const double value : group(x).to_vector()) total += value;
   CHECK(total == doctest::Approx(0).epsilon(1e-3));
+}
+
+TEST_CASE("instance norm with running statistics: samples averaged, and used in evaluation") {
+  nn::InstanceNorm2d norm{2, {.momentum = 0.25, .affine = true, .track_running_stats = true}};
+  norm.to(f64);
+  CHECK(norm.state_dict().size() == 5);
+  const Tensor x = randn({3, 2, 4, 5}, {.dtype = f64}) * 2 + 1;
+  const Tensor y = norm(x), own = nn::InstanceNorm2d{2}.forward(x);
+  CHECK(amax(abs(y - own)).item() < 1e-12);
+  for (int c = 0; c < 2; ++c) {  // by hand: sums over each sample's plane, variances over n - 1, then the samples' mean
+    double means = 0, variances = 0;
+    for (int n = 0; n < 3; ++n) {
+      const auto plane = select(select(x, 0, n), 0, c).to_vector();
+      double sum = 0, squares = 0;
+      for (const double value : plane) sum += value;
+      for (const double value : plane) squares += (value - sum / 20) * (value - sum / 20);
+      means += sum / 20 / 3;
+      variances += squares / 19 / 3;
+    }
+    CHECK(norm.running_mean.to_vector()[c] == doctest::Approx(0.25 * means));
+    CHECK(norm.running_var.to_vector()[c] == doctest::Approx(0.75 + 0.25 * variances));
+  }
+  CHECK(norm.num_batches_tracked.item() == 1);
+  norm.eval();
+  const Tensor z = norm(x), centre = reshape(norm.running_mean, {2, 1, 1}),
+               spread = reshape(norm.running_var, {2, 1, 1});
+  CHECK(amax(abs(z - (x - centre) / sqrt(spread + 1e-5))).item() < 1e-12);
+  CHECK(norm.num_batches_tracked.item() == 1);
 }
 
 TEST_CASE("max pooling as a layer") {
