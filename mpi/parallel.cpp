@@ -7,16 +7,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include <duet/autograd/checkpoint.hpp>
 #include <duet/autograd/hooks.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
+#include <duet/nn/norm.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
@@ -81,7 +83,7 @@ std::string form_of(const nn::Module& module) {
   return text;
 }
 
-/// The first line in which two texts differ.
+/// The first line in which two texts differ, of the first and of the second.
 std::string difference(const std::string& a, const std::string& b) {
   std::size_t at = 0;
   while (at < a.size() && at < b.size() && a[at] == b[at]) ++at;
@@ -89,23 +91,7 @@ std::string difference(const std::string& a, const std::string& b) {
   const auto from = [&](const std::string& text) {
     return line >= text.size() ? std::string("nothing more") : text.substr(line, text.find('\n', line) - line);
   };
-  return fmt::format("'{}' here, '{}' there", from(a), from(b));
-}
-
-void require_same_model(const World& world, const nn::Module& module) {
-  const std::string own = form_of(module);
-  std::string first = own;
-  std::int64_t length = static_cast<std::int64_t>(own.size());
-  MPI_Bcast(&length, 1, MPI_INT64_T, 0, MPI_COMM_WORLD);
-  first.resize(static_cast<std::size_t>(length));
-  MPI_Bcast(first.data(), static_cast<int>(length), MPI_CHAR, 0, MPI_COMM_WORLD);
-  int different = own == first ? world.size() : world.rank(), which = 0;
-  MPI_Allreduce(&different, &which, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-  if (which == world.size()) return;
-  if (own != first)
-    fail<ValueError>("data_parallel", "rank {} has another model than rank 0: {}", world.rank(),
-                     difference(own, first));
-  fail<ValueError>("data_parallel", "rank {} has another model than rank 0", which);
+  return fmt::format("'{}', not '{}'", from(a), from(b));
 }
 
 }  // namespace
@@ -120,6 +106,10 @@ World::World() : exceptions_(std::uncaught_exceptions()) {
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  MPI_Comm machine;
+  MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine);
+  MPI_Comm_size(machine, &local_size_);
+  MPI_Comm_free(&machine);
 }
 
 World::~World() {
@@ -145,6 +135,31 @@ void World::broadcast(Tensor tensor) const {
   const NoGradGuard no_grad;
   begin_in_place("broadcast", tensor);
   in_pieces(tensor, [&](void* data, int count) { MPI_Bcast(data, count, type_of(tensor.dtype()), 0, MPI_COMM_WORLD); });
+}
+
+void World::require_same(const std::string& what, const std::string& text) const {
+  // The text of a rank comes to all; its length goes ahead.
+  const auto told_by = [](int rank, std::string said) {
+    auto length = static_cast<std::int64_t>(said.size());
+    MPI_Bcast(&length, 1, MPI_INT64_T, rank, MPI_COMM_WORLD);
+    said.resize(static_cast<std::size_t>(length));
+    MPI_Bcast(said.data(), static_cast<int>(length), MPI_CHAR, rank, MPI_COMM_WORLD);
+    return said;
+  };
+  const std::string first = told_by(0, text);
+  int different = text == first ? size_ : rank_, which = 0;
+  MPI_Allreduce(&different, &which, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+  if (which == size_) return;
+  const std::string how = told_by(which, difference(text, first));
+  fail<ValueError>("require_same", "rank {} has another {} than rank 0: {}", which, what, how);
+}
+
+void World::abort(const std::string& message) const {
+  if (rank_ != 0) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  std::fprintf(stderr, "[mpi] rank %d of %d: %s; all ranks end\n", rank_, size_, message.c_str());
+  std::fflush(stderr);
+  MPI_Abort(MPI_COMM_WORLD, 1);
+  std::abort();
 }
 
 void World::barrier() const { MPI_Barrier(MPI_COMM_WORLD); }
@@ -271,7 +286,7 @@ struct DataParallel::State {
 DataParallel::DataParallel(const World& world, nn::Module& module, const DataParallelOptions& options) {
   if (options.bucket_bytes < 1)
     fail<ValueError>("data_parallel", "bucket_bytes must be at least 1, got {}", options.bucket_bytes);
-  require_same_model(world, module);
+  world.require_same("model", form_of(module));
   for (const auto& entry : module.state_dict()) world.broadcast(entry.second);
   state_ = std::make_unique<State>();
   State& state = *state_;
@@ -295,30 +310,15 @@ void DataParallel::synchronize() {
 double DataParallel::waited_seconds() const { return state_->waited; }
 std::int64_t DataParallel::bytes_averaged() const { return state_->bytes; }
 
-Tensor SyncBatchNorm2d::forward(const Tensor& x) {
-  if (!is_training() || !options.track_running_stats) return BatchNorm::forward(x);
-  const ReduceOptions over{.dim = {0, 2, 3}, .keepdim = true};
-  Tensor count = all_reduce(Tensor::scalar(static_cast<double>(x.numel() / x.size(1)), {.dtype = x.dtype()}));
-  const Tensor mean = all_reduce(sum(x, over)) / count;
-  const Tensor centred = x - mean;
-  const Tensor variance = all_reduce(sum(centred * centred, over)) / count;
-  Tensor y = centred * rsqrt(variance + options.eps);
-  const Shape form{1, x.size(1), 1, 1};
-  if (weight.defined()) y = y * reshape(weight, form) + reshape(bias, form);
-  if (is_recomputing()) return y;
-  const NoGradGuard no_grad;
-  const double batches = num_batches_tracked.item() + 1, momentum = options.momentum.value_or(1 / batches),
-               n = count.item();
-  const auto move = [&](nn::Buffer& running, const Tensor& fresh) {
-    const Tensor moved = running * (1 - momentum) + reshape(fresh, running.shape()) * momentum;
-    begin_in_place("running_stats", running);
-    raw::copy(moved, running);
+void synchronize_batch_norms(nn::Module& module) {
+  const auto synchronize = [](auto* norm) {
+    if (norm != nullptr) norm->total = all_reduce;
   };
-  move(running_mean, mean);
-  move(running_var, variance * (n / (n - 1)));
-  begin_in_place("running_stats", num_batches_tracked);
-  raw::fill(num_batches_tracked, batches);
-  return y;
+  for (const auto& [name, below] : module.named_modules()) {
+    synchronize(dynamic_cast<nn::BatchNorm1d*>(below));
+    synchronize(dynamic_cast<nn::BatchNorm2d*>(below));
+    synchronize(dynamic_cast<nn::BatchNorm3d*>(below));
+  }
 }
 
 }  // namespace duet::mpi

@@ -1,26 +1,29 @@
 // Training on several machines, or in several processes of one: the data is shared out, gradients are averaged while
 // backward still runs. A component of its own, duet::mpi, because it needs MPI (Debian: libopenmpi-dev).
 //
-//     duet::mpi::World world;                                  // mpirun -n 4 ./program
-//     duet::mpi::DataParallel parallel(world, model);          // everyone begins with the first rank's weights
-//     for (auto& [image, target] : loader) {                   // the same batches everywhere, of which each takes its
-//     part
+//     duet::mpi::World world;                            // mpirun -n 4 ./program
+//     duet::mpi::DataParallel parallel(world, model);    // everyone begins with the first rank's weights
+//     DataLoader loader(data, {.batch_size = 32, .share = world.rank(), .shares = world.size()});  // 8 samples each
+//     for (auto& [image, target] : loader) {
 //       optimizer.zero_grad();
-//       bce(model(world.share(image)), world.share(target)).backward();
+//       mse_loss(model(image), target).backward();
 //       parallel.synchronize();
 //       optimizer.step();
 //     }
+//
+// `duet_unet train` (examples/unet) does so under mpirun.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <duet/nn/module.hpp>
-#include <duet/nn/norm.hpp>
 
 namespace duet::mpi {
 
 /// The processes that were started together. Make one at the beginning of main. A rank that leaves it by an exception
-/// ends all of them, with a message; so does one that dies, which mpirun notices.
+/// ends all of them, with a message (which does not know the exception: catch it inside, and abort() with what it
+/// says); so does one that dies, which mpirun notices.
 class World {
  public:
   World();
@@ -32,16 +35,24 @@ class World {
   int size() const { return size_; }
   /// Whether this is the process that writes files and prints.
   bool is_first() const { return rank_ == 0; }
+  /// How many of the processes are on this machine, which share its cores.
+  int local_size() const { return local_size_; }
   /// This rank's part of a batch, a view. ShapeError unless the ranks divide dimension 0: unequal parts would not
   /// average to the batch.
   Tensor share(const Tensor& batch) const;
   /// Copies the first rank's values into `tensor` (same shape and dtype everywhere, contiguous).
   void broadcast(Tensor tensor) const;
+  /// ValueError, the same on every rank, where one has another text than the first: it names the rank, `what`, and the
+  /// first line that differs. Everyone has to call it.
+  void require_same(const std::string& what, const std::string& text) const;
   /// Waits until everyone is here.
   void barrier() const;
+  /// Prints the message with this rank's number, and ends all ranks. Those other than the first wait half a second
+  /// before: a mistake that all of them make is told once.
+  [[noreturn]] void abort(const std::string& message) const;
 
  private:
-  int rank_ = 0, size_ = 1, exceptions_;
+  int rank_ = 0, size_ = 1, local_size_ = 1, exceptions_;
   bool began_;  // MPI was begun here, and ends here
 };
 
@@ -54,8 +65,8 @@ struct DataParallelOptions {
 };
 
 /// Averages a module's gradients over the ranks. N ranks with a batch of B / N each get what one process gets with B,
-/// up to rounding, where the loss is a mean over samples that do not see each other (SyncBatchNorm2d makes batch norm
-/// so).
+/// up to rounding, where the loss is a mean over samples that do not see each other; synchronize_batch_norms() makes
+/// batch norm see all.
 class DataParallel {
  public:
   /// Broadcasts parameters and buffers. ValueError on every rank where one has another model: it names the first
@@ -77,12 +88,8 @@ class DataParallel {
   std::unique_ptr<State> state_;
 };
 
-/// Batch norm whose statistics are those of the whole batch, over all ranks. In evaluation it is its parent.
-class SyncBatchNorm2d : public nn::BatchNorm2d {
- public:
-  using BatchNorm::BatchNorm;
-  Tensor forward(const Tensor& x) override;
-  std::string kind() const override { return "SyncBatchNorm2d"; }
-};
+/// Every batch norm of the module, in training, normalises by the batches of all ranks together. Each costs two sums
+/// over the ranks on the way forward and two on the way back, which nothing hides.
+void synchronize_batch_norms(nn::Module& module);
 
 }  // namespace duet::mpi

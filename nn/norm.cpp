@@ -64,6 +64,7 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
   if (folded) return x;
   const Tensor& features = options.affine ? static_cast<Tensor&>(weight) : running_mean;
   check_input(batch_names[N - 1], x, N, N == 1, features.defined() ? features.size(0) : x.size(1));
+  if (total && is_training()) return by_whole_batch(x);
   const bool by_batch = is_training() || !options.track_running_stats;
   const bool tracked = is_training() && options.track_running_stats;
   double momentum = options.momentum.value_or(0);
@@ -76,6 +77,32 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
     count_batch(num_batches_tracked);
   }
   return result.y;
+}
+
+/// Two sums over all processes: of x and how many there are, then of squares around the mean.
+template <int N>
+Tensor BatchNorm<N>::by_whole_batch(const Tensor& x) {
+  const std::int64_t channels = x.size(1);
+  Dims over;
+  Shape form(std::vector<std::int64_t>(static_cast<std::size_t>(x.rank()), 1));
+  for (int axis = 0; axis < x.rank(); ++axis)
+    if (axis != 1) over.push_back(axis);
+  form[1] = channels;
+  const Tensor own_count = full({1}, static_cast<double>(x.numel() / channels), {.dtype = x.dtype()});
+  const Tensor sums = total(cat({sum(x, {.dim = over}), own_count}, 0));
+  const double count = slice(sums, 0, channels, channels + 1).item();
+  const Tensor mean = slice(sums, 0, 0, channels) / count;
+  const Tensor centred = x - reshape(mean, form);
+  const Tensor variance = total(sum(centred * centred, {.dim = over})) / count;
+  Tensor y = centred * reshape(rsqrt(variance + options.eps), form);
+  if (weight.defined()) y = y * reshape(weight, form) + reshape(bias, form);
+  if (!options.track_running_stats || is_recomputing()) return y;
+  const NoGradGuard no_grad;
+  const double batches = num_batches_tracked.item() + 1, momentum = options.momentum.value_or(1 / batches);
+  assign(running_mean, running_mean * (1 - momentum) + mean * momentum);
+  assign(running_var, running_var * (1 - momentum) + variance * (momentum * count / (count - 1)));
+  assign(num_batches_tracked, Tensor::scalar(batches, {.dtype = i64}));
+  return y;
 }
 
 template <int N>

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include <duet/core/callable.hpp>
 #include <duet/nn/module.hpp>
 
 namespace duet::nn {
@@ -30,6 +31,12 @@ class BatchNorm : public Module {
   Parameter weight, bias;
   Buffer running_mean, running_var, num_batches_tracked;
   bool folded = false;  ///< a convolution does its work (nn/fuse.hpp): x goes through as it is
+  /// Sums over the processes that share a batch, as an op with a derivative: training normalises by all of it then.
+  /// Empty: x is the whole batch. mpi::synchronize_batch_norms() sets it.
+  Callable<Tensor(const Tensor&)> total = {};
+
+ private:
+  Tensor by_whole_batch(const Tensor& x);
 };
 
 extern template class BatchNorm<1>;

@@ -23,7 +23,7 @@ struct Parts {
   Tensor truth;                     // f32; 0 where it does not count
   Tensor valid;                     // f32: 1 counts, 0 does not
   Tensor weight;                    // f32: the class's weight, 0 where it does not count
-  double weights = 0, ignored = 0;  // sums
+  double weights = 0, ignored = 0;  // sums; of the mean part where processes share a batch
 };
 
 Parts take_apart(const Tensor& target, const LossSettings& settings) {
@@ -44,6 +44,12 @@ Parts take_apart(const Tensor& target, const LossSettings& settings) {
       parts.ignored += !counts;
     }
   });
+  if (settings.total) {
+    const double sums[] = {parts.weights, parts.ignored};
+    const auto all = settings.total(Tensor::from_span(std::span(sums), {2})).to_vector();
+    parts.weights = all[0] / settings.processes;
+    parts.ignored = all[1] / settings.processes;
+  }
   return parts;
 }
 
@@ -54,12 +60,16 @@ Tensor weighed_mean(const Tensor& losses, const Parts& parts) {
 /// (1 − q)² · entropy, where the entropy is −log q.
 Tensor focal(const Tensor& entropy) { return square(1.0 - exp(-entropy)) * entropy; }
 
-/// 1 − (2 Σ p t + 1) / (Σ p + Σ t + 1), summed over all dimensions but `kept`.
-Tensor dice_by(const Tensor& p, const Tensor& t, int kept) {
+/// 1 − (2 Σ p t + 1) / (Σ p + Σ t + 1), summed over all dimensions but `kept`, and by `total` if it is given.
+Tensor dice_by(const Tensor& p, const Tensor& t, int kept, const Callable<Tensor(const Tensor&)>& total = {}) {
   Dims over;
   for (int axis = 0; axis < p.rank(); ++axis)
     if (axis != kept) over.push_back(axis);
-  return 1.0 - (sum(p * t, {.dim = over}) * 2.0 + 1.0) / (sum(p, {.dim = over}) + sum(t, {.dim = over}) + 1.0);
+  const auto summed = [&](const Tensor& x) {
+    const Tensor own = sum(x, {.dim = over});
+    return total ? total(own) : own;
+  };
+  return 1.0 - (summed(p * t) * 2.0 + 1.0) / (summed(p) + summed(t) + 1.0);
 }
 
 double weight_of(const LossSettings& settings, std::size_t c) {
@@ -114,7 +124,7 @@ Tensor many_class_dice(const Tensor& logits, const Parts& parts, const LossSetti
     raw::data<float>(weight)[c] = static_cast<float>(weight_of(settings, static_cast<std::size_t>(c)));
   }
   const Tensor p = softmax(logits, {.dim = 1}) * unsqueeze(parts.valid, 1);
-  return sum(dice_by(p, truth, 1) * weight) * (1 / all);
+  return sum(dice_by(p, truth, 1, settings.total) * weight) * (1 / all);
 }
 
 Tensor many_class_loss(const Tensor& logits, const Tensor& target, const LossSettings& settings) {
@@ -128,6 +138,9 @@ Tensor many_class_loss(const Tensor& logits, const Tensor& target, const LossSet
       for (std::size_t c = 0; c < settings.class_weights.size(); ++c)
         raw::data<float>(weight)[c] = static_cast<float>(settings.class_weights[c]);
     }
+    if (settings.total)  // its own mean would divide by the weights of this part alone
+      return cross_entropy(logits, target, {.ignore_index = data::ignored_label, .reduction = Reduction::sum}, weight) *
+             (1 / parts.weights);
     return cross_entropy(logits, target, options, weight);
   };
   switch (settings.kind) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <duet/core/callable.hpp>
 #include <duet/nn/data/image_set.hpp>
 
 namespace duet::examples {
@@ -15,6 +16,10 @@ struct LossSettings {
   LossKind kind = LossKind::bce_dice;
   double dice = 1;                         ///< weight of the dice loss beside an entropy
   std::vector<double> class_weights = {};  ///< one a class; empty: all 1
+  /// Where processes share a batch: the sum over them, with a derivative, and how many they are. The mean of their
+  /// losses is then the loss of the whole batch.
+  Callable<Tensor(const Tensor&)> total = {};
+  int processes = 1;
 };
 
 /// The loss of a name: bce (two classes), ce, dice, bce+dice (two classes), ce+dice, focal; "": bce+dice for two

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
 #include <memory>
 
 #include <duet/core/fail.hpp>
@@ -45,14 +47,21 @@ void check(const TrainFlags& flags) {
 }
 
 void train(TrainFlags flags, const CLI::App& command) {
-  if (flags.resume) take_flags_of_run(flags, command);
-  if (flags.steps == 0 && flags.epochs == 0 && flags.minutes == 0) flags.steps = 400;
-  check(flags);
-  if (flags.threads > 0) set_num_threads(flags.threads);
-  Training training(flags);
-  training.begin();
-  training.run();
-  training.finish();
+  Ranks ranks;
+  try {
+    if (flags.resume) take_flags_of_run(flags, command);
+    if (flags.steps == 0 && flags.epochs == 0 && flags.minutes == 0) flags.steps = 400;
+    check(flags);
+    // Processes on one machine share its cores.
+    set_num_threads(flags.threads > 0 ? flags.threads : std::max(1, num_threads() / ranks.local_size()));
+    Training training(flags, ranks);
+    training.begin();
+    training.run();
+    training.finish();
+  } catch (const std::exception& error) {
+    ranks.fail_all(error.what());
+    throw;
+  }
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include <duet/core/fail.hpp>
 #include <duet/core/random.hpp>
+#include <duet/core/version.hpp>
 #include <duet/nn/checkpoint.hpp>
 
 #include "common/interrupt.hpp"
@@ -34,7 +35,8 @@ Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
   return Segmenter(options);
 }
 
-data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
+data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const Segmenter& segmenter,
+                             const Ranks& ranks) {
   const data::CropDataset crops(images.train, segmenter.options().normalization,
                                 {.size = flags.crop,
                                  .classes = segmenter.options().classes,
@@ -43,7 +45,9 @@ data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const
   return data::DataLoader(crops, {.batch_size = flags.batch,
                                   .drop_last = crops.size() >= flags.batch,
                                   .seed = flags.seed,
-                                  .workers = flags.workers});
+                                  .workers = flags.workers,
+                                  .share = ranks.rank(),
+                                  .shares = ranks.size()});
 }
 
 Split open_split(const TrainFlags& flags) {
@@ -51,11 +55,23 @@ Split open_split(const TrainFlags& flags) {
   return split_images(open_images(flags.data, flags.generated, options), flags.val, options);
 }
 
-LossSettings make_loss(const TrainFlags& flags, const Split& images, const Segmenter& segmenter) {
+LossSettings make_loss(const TrainFlags& flags, const Split& images, const Segmenter& segmenter, const Ranks& ranks) {
   const int classes = segmenter.options().classes;
-  return {.kind = loss_kind(flags.loss, classes),
-          .dice = flags.dice,
-          .class_weights = class_weights(flags.class_weights, images.train, classes)};
+  LossSettings settings{.kind = loss_kind(flags.loss, classes),
+                        .dice = flags.dice,
+                        .class_weights = class_weights(flags.class_weights, images.train, classes),
+                        .processes = ranks.size()};
+  if (ranks.size() > 1) settings.total = [&ranks](const Tensor& x) { return ranks.total(x); };
+  return settings;
+}
+
+/// What has to be the same on all ranks, a line each. `quiet` is not: the first rank speaks for all.
+std::string agreement(TrainFlags flags, const data::ImageSet& images) {
+  std::string text = fmt::format("Duet {}\n", DUET_VERSION);
+  flags.quiet = false;
+  flags.fields(
+      [&](const char* name, auto& value, Resume, const char*) { text += fmt::format("--{} {}\n", name, value); });
+  return text + fmt::format("images {}\n", images.hash());
 }
 
 }  // namespace
@@ -66,14 +82,16 @@ double rate_at(double fraction) {
   return 0.5 * (1 + std::cos(3.141592653589793 * (fraction - rise) / (1 - rise)));
 }
 
-Training::Training(const TrainFlags& flags)
+Training::Training(const TrainFlags& flags, Ranks& ranks)
     : flags_(flags),
+      ranks_(ranks),
       images_(open_split(flags)),
       segmenter_(make_segmenter(flags, images_)),
-      loss_(make_loss(flags, images_, segmenter_)),
+      loss_(make_loss(flags, images_, segmenter_, ranks)),
       optimizer_(segmenter_.net().parameters(), {.lr = flags.lr}),
-      loader_(make_loader(flags, images_, segmenter_)),
-      progress_(flags.quiet ? Verbosity::quiet : Verbosity::normal) {
+      loader_(make_loader(flags, images_, segmenter_, ranks)),
+      progress_(flags.quiet || !ranks.is_first() ? Verbosity::quiet : Verbosity::normal) {
+  if (!ranks.is_first()) flags_.quiet = true;
   segmenter_.set_threshold(threshold_of(flags, automatic_threshold_));
   if (automatic_threshold_ && (segmenter_.options().classes != 2 || images_.val.size() == 0))
     fail<ValueError>("--threshold", "auto needs two classes and validation images, there are {} and {}",
@@ -81,14 +99,23 @@ Training::Training(const TrainFlags& flags)
 }
 
 void Training::begin() {
+  ranks_.require_same("set of flags and images", agreement(flags_, images_.train));
+  if (!ranks_.is_first()) ranks_.barrier();  // the first one touches the folder, the others find it in order
   if (flags_.resume) {
     folder_ = RunFolder::resume(flags_.out, state_file);
-    restore(folder_->path(state_file));
-    if (!flags_.quiet) progress_.print(fmt::format("going on after step {}", step_));
-    return;
+  } else if (ranks_.is_first()) {
+    folder_ = RunFolder::start(flags_.out);
   }
-  folder_ = RunFolder::start(flags_.out);
-  if (!flags_.quiet)
+  if (ranks_.is_first()) ranks_.barrier();
+  if (flags_.resume) restore(folder_->path(state_file));
+  ranks_.join(segmenter_.net(), flags_.sync_batch_norm);
+  // Each rank drops other values out.
+  Generator& random = default_generator();
+  random.set_state(random.seed() + static_cast<std::uint64_t>(ranks_.rank()), random.position());
+  if (flags_.quiet) return;
+  if (flags_.resume)
+    progress_.print(fmt::format("going on after step {}", step_));
+  else
     progress_.print(fmt::format("{} images to train on, {} to validate, {} classes; {} parameters; {} crops an epoch",
                                 images_.train.size(), images_.val.size(), segmenter_.options().classes,
                                 segmenter_.parameter_count(), loader_.batches() * flags_.batch));
@@ -99,7 +126,7 @@ double Training::fraction() const {
   if (flags_.steps > 0) done = std::max(done, static_cast<double>(step_) / static_cast<double>(flags_.steps));
   if (flags_.epochs > 0)
     done = std::max(done, static_cast<double>(step_) / static_cast<double>(flags_.epochs * loader_.batches()));
-  if (flags_.minutes > 0) done = std::max(done, seconds() / (60 * flags_.minutes));
+  if (flags_.minutes > 0) done = std::max(done, clock_ / (60 * flags_.minutes));
   return std::min(done, 1.0);
 }
 
@@ -115,7 +142,8 @@ void Training::run() {
     for (auto& batch : loader_) {
       step(batch);
       validate_if_due();
-      stop = fraction() >= 1 || InterruptGuard::interrupted() || step_ == flags_.stop_after;
+      stop = fraction() >= 1 || interrupted_ || step_ == flags_.stop_after;
+      if (ranks_.size() == 1) stop = stop || InterruptGuard::interrupted();
       if (stop) break;
     }
   seconds_before_ = seconds();
@@ -130,12 +158,13 @@ void Training::step(const data::Sample& batch) {
   optimizer_.zero_grad();
   const Tensor loss = segmentation_loss(segmenter_.net()(batch.image), batch.target, loss_);
   loss.backward();
+  ranks_.synchronize();
   optimizer_.step();
-  const double value = loss.item();
+  const double value = agree(loss.item());
   ++step_;
   if (!std::isfinite(value))
     fail<ValueError>("train", "the loss is {} at step {}; a lower --lr may help. What was saved before is in {}", value,
-                     step_, folder_->path(""));
+                     step_, flags_.out);
   loss_sum_ += value;
   ++loss_count_;
   if (step_ % row_steps == 0) add_row({});
@@ -144,10 +173,19 @@ void Training::step(const data::Sample& batch) {
   show(value);
 }
 
+double Training::agree(double loss) {
+  const bool first = ranks_.is_first();
+  const auto totals = ranks_.totals({loss, first ? seconds() : 0, InterruptGuard::interrupted() ? 1.0 : 0.0});
+  clock_ = totals[1];
+  interrupted_ = totals[2] > 0;
+  return totals[0] / ranks_.size();
+}
+
 void Training::validate_if_due() {
   const auto due = static_cast<std::int64_t>(fraction() * flags_.validations + 1e-9);
   if (due <= validations_) return;
   validations_ = due;
+  if (!ranks_.is_first()) return;
   if (images_.val.size() > 0) {
     if (automatic_threshold_) segmenter_.choose_threshold(images_.val);
     const Scores scores =
@@ -228,7 +266,7 @@ void Training::restore(const std::string& path) {
     saved.restore("optimizer", optimizer_);
     saved.restore("random", default_generator());
     step_ = state.at("step");
-    seconds_before_ = state.at("seconds");
+    seconds_before_ = clock_ = state.at("seconds");
     validations_ = state.at("validations");
     loss_sum_ = state.at("loss_sum");
     loss_count_ = state.at("loss_count");

@@ -15,6 +15,7 @@
 #include "unet/flags.hpp"
 #include "unet/image_choice.hpp"
 #include "unet/losses.hpp"
+#include "unet/ranks.hpp"
 #include "unet/segmenter.hpp"
 
 namespace duet::examples {
@@ -29,7 +30,7 @@ double rate_at(double fraction);
 class Training {
  public:
   /// Reads the data and makes the net. Touches no file of --out, so that bad data or flags leave it as it is.
-  explicit Training(const TrainFlags& flags);
+  Training(const TrainFlags& flags, Ranks& ranks);
   /// Starts the folder's new run, or takes up the one it holds (IoError, ValueError for a state of another run).
   void begin();
   /// Steps until the budget is spent, Ctrl-C, or --stop-after.
@@ -38,10 +39,13 @@ class Training {
   void finish();
 
  private:
-  /// The done share of the budget, in [0, 1].
+  /// The done share of the budget, in [0, 1]; the same on all ranks.
   double fraction() const;
   double seconds() const;
   void step(const data::Sample& batch);
+  /// What all ranks have to know alike: the mean of their losses, which it returns, the clock, and whether one was
+  /// asked to stop.
+  double agree(double loss);
   void validate_if_due();
   void add_row(const Scores& scores);
   void show(double loss);
@@ -51,6 +55,7 @@ class Training {
   void write_report();
 
   TrainFlags flags_;
+  Ranks& ranks_;
   Split images_;
   Segmenter segmenter_;
   LossSettings loss_;
@@ -63,7 +68,9 @@ class Training {
   std::int64_t step_ = 0;
   double seconds_before_ = 0;                                                       // of training, in earlier calls
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();  // of this call
-  double step_seconds_ = 0;                                                         // a running mean
+  double clock_ = 0;          // seconds() of the first rank after the last step
+  bool interrupted_ = false;  // a rank was asked to stop
+  double step_seconds_ = 0;   // a running mean
   std::int64_t validations_ = 0;
   double loss_sum_ = 0;  // over the steps since the last row
   std::int64_t loss_count_ = 0;

@@ -74,6 +74,7 @@ std::string Training::run_json() const {
                         {"cpu", cpu_name()},
                         {"simd", kernels::name(kernels::active_simd())},
                         {"threads", num_threads()},
+                        {"processes", ranks_.size()},
                         {"parameters", segmenter_.parameter_count()},
                         {"train", describe(images_.train)},
                         {"validation", describe(images_.val)}};
@@ -130,6 +131,7 @@ void Training::write_report() {
 }
 
 void Training::finish() {
+  if (!ranks_.is_first()) return;
   save();
   write_report();
   std::filesystem::remove(folder_->path(state_file) +

@@ -116,12 +116,13 @@ struct DataLoader::State {
 
   Sample make(std::int64_t number, const std::vector<std::int64_t>& indices) const {
     const std::int64_t epoch = number / per_epoch, first = number % per_epoch * options.batch_size;
-    const std::int64_t count = std::min(options.batch_size, static_cast<std::int64_t>(indices.size()) - first);
+    const std::int64_t whole = std::min(options.batch_size, static_cast<std::int64_t>(indices.size()) - first);
+    const std::int64_t count = whole / options.shares, own = first + options.share * count;
     Sample batch;
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t index = indices[static_cast<std::size_t>(first + i)];
+      const std::int64_t index = indices[static_cast<std::size_t>(own + i)];
       // A sampler may choose a sample twice: then the place in the epoch tells the two apart (−1 is the order's).
-      Generator random = sample_generator(options.seed, epoch, options.sampler ? -2 - first - i : index);
+      Generator random = sample_generator(options.seed, epoch, options.sampler ? -2 - own - i : index);
       const Sample sample = dataset->get(index, random);
       stack(batch.image, sample.image, i, count, index, "image");
       stack(batch.target, sample.target, i, count, index, "target");
@@ -198,11 +199,18 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptio
   if (options.workers < 0 || options.workers > 256)
     fail<ValueError>("DataLoader", "workers must be 0 to 256, got {}", options.workers);
   if (options.prefetch < 1) fail<ValueError>("DataLoader", "prefetch must be at least 1, got {}", options.prefetch);
+  if (options.shares < 1 || options.share < 0 || options.share >= options.shares)
+    fail<ValueError>("DataLoader", "there is no share {} of {}", options.share, options.shares);
   const std::int64_t size = options.sampler ? options.sampler->size() : dataset->size();
   const std::int64_t batches = size / options.batch_size + (!options.drop_last && size % options.batch_size != 0);
   if (batches < 1)
     fail<ValueError>("DataLoader", "{} samples do not fill a batch of {}, and drop_last is set", size,
                      options.batch_size);
+  const std::int64_t last = options.drop_last ? 0 : size % options.batch_size;
+  if (size >= options.batch_size && options.batch_size % options.shares != 0)
+    fail<ValueError>("DataLoader", "{} processes do not divide a batch of {}", options.shares, options.batch_size);
+  if (last % options.shares != 0)
+    fail<ValueError>("DataLoader", "{} processes do not divide the last batch, of {} samples", options.shares, last);
   state_ = std::make_unique<State>(std::move(dataset), options, batches);
 }
 

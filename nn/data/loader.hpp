@@ -14,20 +14,24 @@ namespace duet::data {
 
 struct LoaderOptions {
   std::int64_t batch_size = 8;
-  bool shuffle = true;     ///< a new order every epoch
-  bool drop_last = false;  ///< leave out a last batch that is not full
-  std::uint64_t seed = 0;  ///< of the order and of the samples' random numbers
-  int workers = 1;         ///< background threads; 0: batches are made where they are asked for
-  int prefetch = 4;        ///< how many batches may wait
+  bool shuffle = true;        ///< a new order every epoch
+  bool drop_last = false;     ///< leave out a last batch that is not full
+  std::uint64_t seed = 0;     ///< of the order and of the samples' random numbers
+  int workers = 1;            ///< background threads; 0: batches are made where they are asked for
+  int prefetch = 4;           ///< how many batches may wait
+  int share = 0, shares = 1;  ///< of processes that share each batch: this one's number, and how many (see below)
   std::shared_ptr<const Sampler> sampler = {};  ///< chooses samples and their order, in the place of `shuffle`
 };
 
 /// Iterates over batches: a Sample whose tensors have a leading batch dimension. Each loop over it is one epoch, also
 /// after a loop that was left early; the workers are at the next epoch's batches while this one's last are consumed.
 /// For one consuming thread.
+///
+/// Where several processes share each batch of `batch_size`, a loader makes the samples of its own share alone: of the
+/// samples that one process would get, random numbers included, part `share` of `shares` equal parts.
 class DataLoader {
  public:
-  /// ValueError for an empty data set, or an option outside its range.
+  /// ValueError for an empty data set, an option outside its range, or batches that `shares` does not divide.
   explicit DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptions& options = {});
   template <class D>
   requires std::is_base_of_v<Dataset, std::remove_cvref_t<D>>

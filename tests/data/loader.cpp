@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <memory>
 #include <stdexcept>
+#include <tuple>
 
 #include <duet/core/raw.hpp>
 #include <duet/nn/data/loader.hpp>
@@ -138,6 +140,41 @@ TEST_CASE("loader: samples that do not stack are typed errors with their number"
   CHECK(
       contains(message_of<ShapeError>([&] { first_targets(a); }), "the image of sample 3 does not stack: it is (3,)"));
   CHECK(contains(message_of<DtypeError>([&] { first_targets(b); }), "the target of sample 1 is f32"));
+}
+
+TEST_CASE("loader: processes that share batches make the samples that one would") {
+  for (const bool sampled : {false, true}) {
+    LoaderOptions options{.batch_size = 4, .seed = 7};
+    if (sampled) options.sampler = std::make_shared<RandomSampler>(10, RandomSamplerOptions{.replacement = true});
+    DataLoader whole(Numbers(10), options);  // batches of 4, 4 and 2
+    options.shares = 2;
+    options.share = 0;
+    DataLoader first(Numbers(10), options);
+    options.share = 1;
+    DataLoader second(Numbers(10), options);
+    CHECK(first.batches() == 3);
+    auto a = first.begin(), b = second.begin();
+    for (auto& batch : whole) {
+      for (const auto& [all, one, other] :
+           {std::tuple(batch.image, a->image, b->image), std::tuple(batch.target, a->target, b->target)}) {
+        auto together = one.to_vector(), rest = other.to_vector();
+        together.insert(together.end(), rest.begin(), rest.end());
+        CHECK(together == all.to_vector());
+      }
+      ++a, ++b;
+    }
+  }
+  const auto refusal = [](std::int64_t batch, int share, int shares, bool drop_last = false) {
+    return message_of<ValueError>([&] {
+      DataLoader(Numbers(10), {.batch_size = batch, .drop_last = drop_last, .share = share, .shares = shares});
+    });
+  };
+  CHECK(contains(refusal(4, 2, 2), "no share 2 of 2"));
+  CHECK(contains(refusal(4, -1, 2), "no share -1 of 2"));
+  CHECK(contains(refusal(4, 0, 0), "no share 0 of 0"));
+  CHECK(contains(refusal(3, 0, 2), "2 processes do not divide a batch of 3"));
+  CHECK(contains(refusal(4, 0, 4), "4 processes do not divide the last batch, of 2 samples"));
+  CHECK(refusal(4, 0, 4, true) == "nothing was thrown");
 }
 
 TEST_CASE("loader: options out of range, an empty data set") {
