@@ -3,18 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-
-#if __has_include(<execinfo.h>) && __has_include(<dlfcn.h>)
-#include <cxxabi.h>
-#include <dlfcn.h>
-#include <execinfo.h>
-#define DUET_HAS_STACKS 1
-#endif
 
 #include <duet/autograd/note.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/node.hpp>
+#include <duet/core/platform.hpp>
 #include <duet/core/scope.hpp>
 
 namespace duet {
@@ -70,39 +63,10 @@ std::string input_label(const OpDef& op, std::size_t i) {
   return i < op.inputs.size() ? op.inputs[i] : fmt::format("input {}", i);
 }
 
-std::vector<void*> current_stack() {
-#ifdef DUET_HAS_STACKS
-  void* frames[64];
-  const int count = backtrace(frames, 64);
-  return std::vector<void*>(frames, frames + count);
-#else
-  return {};
-#endif
-}
-
-std::string frame_text(void* address) {
-#ifdef DUET_HAS_STACKS
-  Dl_info info;
-  if (dladdr(address, &info) == 0) return fmt::format("{}", address);
-  if (info.dli_sname != nullptr) {
-    int status = 1;
-    char* readable = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
-    std::string text = status == 0 ? readable : info.dli_sname;
-    std::free(readable);
-    return text;
-  }
-  // addr2line -Cfe FILE OFFSET gives the line.
-  return fmt::format("{} +{:#x}", info.dli_fname,
-                     reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(info.dli_fbase));
-#else
-  return fmt::format("{}", address);
-#endif
-}
-
 /// The stack from the first caller outside of Duet on, where names are known.
 std::string stack_text(const std::vector<void*>& stack) {
   std::vector<std::string> frames;
-  for (void* address : stack) frames.push_back(frame_text(address));
+  for (void* address : stack) frames.push_back(describe_address(address));
   const auto inside = [](const std::string& frame) {
     return frame.find("duet::") != std::string::npos && frame.find("duet::nn") == std::string::npos;
   };
@@ -160,7 +124,7 @@ void AnomalyMode::after_op(const Call& call, std::span<const Tensor> outputs, No
   if (node != nullptr) {
     NodeNote& note = note_of(*node);
     note.number = ++recorded_;
-    if (options_.stacks) note.stack = current_stack();
+    if (options_.stacks) note.stack = call_stack();
   }
   for (std::size_t j = 0; j < outputs.size(); ++j) {
     if (!bad(outputs[j])) continue;
@@ -177,7 +141,7 @@ void AnomalyMode::after_op(const Call& call, std::span<const Tensor> outputs, No
       text += place(node->note.get());
     } else {
       if (const std::string scope = scope_path(); !scope.empty()) text += fmt::format("\n  in module '{}'", scope);
-      text += "\n  not on the tape; called at" + stack_text(current_stack());
+      text += "\n  not on the tape; called at" + stack_text(call_stack());
     }
     fail<AutogradError>(call.name(), "forward made {}", text);
   }

@@ -2,9 +2,6 @@
 // asks while it is busy works alone, which changes nothing but the time.
 #include <duet/core/parallel.hpp>
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -16,6 +13,7 @@
 #include <vector>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/platform.hpp>
 
 namespace duet {
 namespace {
@@ -57,8 +55,7 @@ int default_threads() {
     const long count = std::strtol(text, nullptr, 10);
     if (count >= 1 && count <= 1024) return static_cast<int>(count);
   }
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  if (const int cores = available_cores(); cores > 0) return cores;
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
@@ -157,11 +154,14 @@ Pool& pool() {
   if (Pool* existing = process_pool.load(std::memory_order_acquire)) return *existing;
   std::lock_guard lock(pool_creation);
   if (Pool* existing = process_pool.load(std::memory_order_acquire)) return *existing;
-  static const int registered = pthread_atfork([] { pool_creation.lock(); }, [] { pool_creation.unlock(); },
-                                               [] {
-                                                 pool_creation.unlock();
-                                                 process_pool.store(nullptr);
-                                               });
+  static const bool registered = [] {
+    on_fork([] { pool_creation.lock(); }, [] { pool_creation.unlock(); },
+            [] {
+              pool_creation.unlock();
+              process_pool.store(nullptr);
+            });
+    return true;
+  }();
   (void)registered;
   Pool* created = new Pool;
   process_pool.store(created, std::memory_order_release);

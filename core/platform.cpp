@@ -1,15 +1,27 @@
-// POSIX: mmap, open, fsync, rename; and Linux's madvise.
+// POSIX: mmap, open, fsync, rename, pthread_atfork; Linux's madvise and sched_getaffinity; names after the C++ ABI that
+// g++ and clang++ share.
 #include <duet/core/platform.hpp>
 
+#include <cxxabi.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+
+#if __has_include(<execinfo.h>) && __has_include(<dlfcn.h>)
+#include <dlfcn.h>
+#include <execinfo.h>
+#define DUET_HAS_STACKS 1
+#endif
 
 #include <duet/core/fail.hpp>
 
@@ -132,5 +144,44 @@ void rename_file(const char* op, const std::string& from, const std::string& to)
 }
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+int available_cores() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+}
+
+void on_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) {
+  ::pthread_atfork(before, in_parent, in_child);
+}
+
+std::string readable_name(const char* name) {
+  int status = 1;
+  char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+  std::string readable = status == 0 ? text : name;
+  std::free(text);
+  return readable;
+}
+
+std::vector<void*> call_stack() {
+#ifdef DUET_HAS_STACKS
+  void* frames[65];
+  const int count = ::backtrace(frames, 65);
+  return std::vector<void*>(frames + 1, frames + std::max(count, 1));  // without this function
+#else
+  return {};
+#endif
+}
+
+std::string describe_address(void* address) {
+#ifdef DUET_HAS_STACKS
+  Dl_info info;
+  if (::dladdr(address, &info) != 0) {
+    if (info.dli_sname != nullptr) return readable_name(info.dli_sname);
+    return fmt::format("{} +{:#x}", info.dli_fname,
+                       reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(info.dli_fbase));
+  }
+#endif
+  return fmt::format("{}", address);
+}
 
 }  // namespace duet

@@ -1,12 +1,13 @@
-// What Duet asks of the operating system: addresses for the allocator, files mapped into memory, and files that appear
-// whole or not at all.
-// Everything that would need another implementation on another system stands here.
+// What Duet asks of the operating system: addresses for the allocator, files mapped into memory, files that appear
+// whole or not at all, cores and forks, names of types and of callers. Everything that would need another
+// implementation on another system stands here (a test looks for it elsewhere).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace duet {
 
@@ -67,5 +68,19 @@ void rename_file(const char* op, const std::string& from, const std::string& to)
 
 /// Whether something has this name.
 bool file_exists(const std::string& path);
+
+/// How many cores this process may run on; 0 where the system does not say.
+int available_cores();
+
+/// Calls `before` ahead of every fork() of this process, then the others on either side. They stay for good.
+void on_fork(void (*before)(), void (*in_parent)(), void (*in_child)());
+
+/// A type's name as std::type_info gives it, as it stands in a source.
+std::string readable_name(const char* name);
+
+/// Where the callers of this function return to, the nearest first, at most 64; empty where the system does not say.
+std::vector<void*> call_stack();
+/// The function that an address lies in, or "FILE +0x…" (which addr2line -Cfe FILE 0x… reads) if that has no name.
+std::string describe_address(void* address);
 
 }  // namespace duet

@@ -1,15 +1,13 @@
 // Registration, traversal and state of modules.
 #include <duet/nn/module.hpp>
 
-#include <cxxabi.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <typeinfo>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/platform.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
 #include <duet/core/tensor_impl.hpp>
@@ -272,10 +270,7 @@ void Module::load_state_dict(const NamedTensors& state, LoadOptions options) {
 }
 
 std::string Module::kind() const {
-  int status = 0;
-  char* text = abi::__cxa_demangle(typeid(*this).name(), nullptr, nullptr, &status);
-  std::string name = status == 0 ? text : typeid(*this).name();
-  std::free(text);
+  const std::string name = readable_name(typeid(*this).name());
   // Namespaces go, those of template arguments stay.
   const std::size_t colons = name.substr(0, name.find('<')).rfind("::");
   return colons == std::string::npos ? name : name.substr(colons + 2);

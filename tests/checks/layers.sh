@@ -25,4 +25,8 @@ for header in $(public_headers); do
   found+=$(grep -Hn '#include <duet/ops/kernels/' "$header" || true)
 done
 [ -z "$found" ] || complain "kernels are included where they are not known:"$'\n'"$found"
+# What another operating system does otherwise stands in one file.
+found=$(grep -rnE '#include <(unistd|fcntl|sched|pthread|dlfcn|cxxabi|execinfo|signal|poll|dirent|windows|io|sys/.*|mach/.*)\.h>' \
+  core ops autograd nn onnx mpi | grep -v '^core/platform\.cpp:' || true)
+[ -z "$found" ] || complain "the operating system is core/platform.cpp's business:"$'\n'"$found"
 finish "layers: every include goes to the left"
