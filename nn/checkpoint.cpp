@@ -82,7 +82,7 @@ Checkpoint Checkpoint::load(const std::string& path) {
   const std::string* sum = file.find_metadata(checksum_key);
   if (format == nullptr || names == nullptr)
     fail<IoError>(op, "'{}' is no checkpoint: it lacks '{}'", path, format_key);
-  if (*format != "1") fail<IoError>(op, "'{}' is a checkpoint of format {}, this program reads 1", path, *format);
+  if (*format != "1") fail<IoError>(op, "'{}' is a checkpoint of format {}, this Duet reads 1: a newer one wrote the file", path, *format);
   Checkpoint checkpoint;
   checkpoint.source_ = path;
   for (std::size_t at = 0; at < names->size();) {

@@ -12,7 +12,8 @@ namespace duet::nn {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr const char* own_keys[] = {"architecture", "options", "classes", "normalization", "threshold"};
+constexpr const char *version_key = "description_version", *version = "1";
+constexpr const char* own_keys[] = {"architecture", "options", "classes", "normalization", "threshold", version_key};
 
 bool is_own(const std::string& key) {
   return std::find(std::begin(own_keys), std::end(own_keys), key) != std::end(own_keys);
@@ -39,7 +40,8 @@ Metadata to_metadata(const std::string& architecture, const std::vector<std::pai
                     {"options", numbers.dump()},
                     {"classes", Json(description.classes).dump()},
                     {"normalization", Json{{"mean", description.mean}, {"deviation", description.deviation}}.dump()},
-                    {"threshold", Json(description.threshold).dump()}};
+                    {"threshold", Json(description.threshold).dump()},
+                    {version_key, version}};
   for (const auto& entry : description.more) {
     if (is_own(entry.first)) fail<ValueError>("save", "the metadata key '{}' is the model's own", entry.first);
     metadata.push_back(entry);
@@ -55,6 +57,10 @@ ModelDescription from_metadata(const std::string& path, const Metadata& metadata
     fail<IoError>("load", "'{}' does not describe its model: its metadata has no 'architecture'", path);
   if (found->second != architecture)
     fail<IoError>("load", "'{}' holds a {}, not a {}", path, found->second, architecture);
+  for (const auto& [name, text] : metadata)
+    if (name == version_key && text != version)
+      fail<IoError>("load", "'{}' describes its model in version {}, this Duet reads {}: a newer one wrote the file",
+                    path, text, version);
   const Json numbers = parsed(path, metadata, "options");
   for (auto& [name, value] : options) {
     if (!numbers.is_object() || !numbers.contains(name) || !numbers[name].is_number_integer())

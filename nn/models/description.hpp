@@ -19,12 +19,13 @@ struct ModelDescription {
 };
 
 /// The description as metadata: `architecture`, `options` (a JSON object of numbers), `classes`, `normalization`,
-/// `threshold`, and what `more` holds. ValueError for a key of `more` that is one of these.
+/// `threshold`, `description_version`, and what `more` holds. ValueError for a key of `more` that is one of these.
 Metadata to_metadata(const std::string& architecture, const std::vector<std::pair<std::string, std::int64_t>>& options,
                      const ModelDescription& description);
 
-/// What to_metadata() wrote. IoError, naming `path`, if the file describes no model of `architecture`, or badly: each
-/// of `options` is filled in and must be there, as a whole number, and no other.
+/// What to_metadata() wrote. IoError, naming `path`, if the file describes no model of `architecture`, or badly, or in
+/// a version that a later Duet writes (without one it is the first): each of `options` is filled in and must be there,
+/// as a whole number, and no other.
 ModelDescription from_metadata(const std::string& path, const Metadata& metadata, const std::string& architecture,
                                std::vector<std::pair<std::string, std::int64_t>>& options);
 

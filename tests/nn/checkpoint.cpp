@@ -130,6 +130,20 @@ void kill_often(int kills) {
 
 }  // namespace
 
+TEST_CASE("checkpoint: of a newer format, refused by name and version") {
+  const Folder folder;
+  const std::string path = folder.file("newer.safetensors");
+  Run().save(path);
+  SafetensorsFile file = load_safetensors(path);
+  for (auto& [key, text] : file.metadata)
+    if (key == "duet.checkpoint") text = "2";
+  const std::string newer = folder.file("copy.safetensors");
+  save_safetensors(newer, file.tensors, file.metadata);
+  CHECK_THROWS_WITH_AS(nn::Checkpoint::load(newer),
+                       doctest::Contains("copy.safetensors' is a checkpoint of format 2, this Duet reads 1: a newer one"),
+                       IoError);
+}
+
 TEST_CASE("checkpoint: a changed byte anywhere is refused, and the one before is taken") {
   const Folder folder;
   const std::string path = folder.file("run.safetensors");

@@ -126,6 +126,9 @@ TEST_CASE("unet: files of something else are refused, with the keys and shapes t
   CHECK(refusal(state, described(right)) == "none");
   CHECK(contains(refusal(state, {}), "no 'architecture'"));
   CHECK(contains(refusal(state, described(right, "DCGAN")), "a DCGAN, not a UNet"));
+  Metadata newer = described(right);
+  newer.emplace_back("description_version", "2");
+  CHECK(contains(refusal(state, newer), "describes its model in version 2, this Duet reads 1: a newer one wrote the file"));
   CHECK(contains(refusal(state, described("{")), "no JSON"));
   CHECK(contains(refusal(state, described("[]")), "'in_channels'"));
   CHECK(contains(refusal(state, described(R"({"in_channels":1,"out_channels":1,"base_channels":2})")), "'depth'"));
