@@ -136,7 +136,7 @@ TEST_CASE("checkpoint: of a newer format, refused by name and version") {
   Run().save(path);
   SafetensorsFile file = load_safetensors(path);
   for (auto& [key, text] : file.metadata)
-    if (key == "duet.checkpoint") text = "2";
+    if (key == "duet.checkpoint") text = std::string("2");
   const std::string newer = folder.file("copy.safetensors");
   save_safetensors(newer, file.tensors, file.metadata);
   CHECK_THROWS_WITH_AS(nn::Checkpoint::load(newer),
