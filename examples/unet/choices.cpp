@@ -32,7 +32,8 @@ nn::UNetOptions net_variant(const TrainFlags& flags) {
           .norm = static_cast<nn::UNetNormalization>(choice("--norm", flags.norm, norms)),
           .residual = flags.residual,
           .attention = flags.attention,
-          .dropout = flags.dropout};
+          .dropout = flags.dropout,
+          .deep_supervision = flags.deep_supervision};
 }
 
 data::Normalization normalization_of(const TrainFlags& flags, const data::ImageSet& images) {

@@ -27,6 +27,7 @@ struct TrainFlags {
   bool residual = false, attention = false;
   double dropout = 0;
   bool sync_batch_norm = false;
+  bool deep_supervision = false;
   int workers = 1;
   int validations = 10, pictures = 4;
   std::int64_t stop_after = 0;
@@ -76,6 +77,8 @@ struct TrainFlags {
     visit("dropout", dropout, Resume::fixed, "share of channels that a block loses in training");
     visit("sync-batch-norm", sync_batch_norm, Resume::fixed,
           "under mpirun: batch norm over the whole batch, not over each process's part of it");
+    visit("deep-supervision", deep_supervision, Resume::fixed,
+          "losses at half the size, a quarter, ... beside the whole one, from heads on the lower levels");
     visit("workers", workers, Resume::free, "threads that prepare batches; 0: none but the training's own");
     visit("validations", validations, Resume::fixed, "how many times the validation images are scored");
     visit("pictures", pictures, Resume::free, "how many side-by-side pictures are made");

@@ -158,6 +158,16 @@ Tensor many_class_loss(const Tensor& logits, const Tensor& target, const LossSet
   }
 }
 
+/// Every `step`th pixel of a target, as many as the logits have.
+Tensor reduced(const Tensor& target, const Tensor& logits, std::int64_t step) {
+  Tensor part = target;
+  for (int from_back = 1; from_back <= 2; ++from_back) {
+    const std::int64_t count = logits.size(logits.rank() - from_back), first = step / 2;
+    part = slice(part, part.rank() - from_back, first, first + (count - 1) * step + 1, step);
+  }
+  return part;
+}
+
 }  // namespace
 
 LossKind loss_kind(const std::string& name, int classes) {
@@ -208,6 +218,18 @@ std::vector<double> class_weights(const std::string& text, const data::ImageSet&
 
 Tensor segmentation_loss(const Tensor& logits, const Tensor& target, const LossSettings& settings) {
   return logits.size(1) == 1 ? two_class_loss(logits, target, settings) : many_class_loss(logits, target, settings);
+}
+
+Tensor deep_loss(const Tensors& scales, const Tensor& target, const LossSettings& settings) {
+  Tensor loss = segmentation_loss(scales.at(0), target, settings);
+  double weights = 1;
+  for (std::size_t k = 1; k < scales.size(); ++k) {
+    const std::int64_t step = std::int64_t{1} << k;
+    const double weight = 1 / static_cast<double>(step);
+    loss = loss + weight * segmentation_loss(scales[k], reduced(target, scales[k], step), settings);
+    weights += weight;
+  }
+  return scales.size() == 1 ? loss : loss * (1 / weights);
 }
 
 }  // namespace duet::examples

@@ -36,4 +36,9 @@ std::vector<double> class_weights(const std::string& text, const data::ImageSet&
 /// classes. The focal loss is the entropy's times (1 − q)², q the probability given to the truth (Lin et al. 2017).
 Tensor segmentation_loss(const Tensor& logits, const Tensor& target, const LossSettings& settings);
 
+/// The loss of logits at several scales, as nn::UNet::scales() gives them: the mean of segmentation_loss() of each,
+/// weighed by 1, 1/2, 1/4, … (after Isensee et al., "nnU-Net", 2021). The truth of a coarse pixel is that of the pixel
+/// in the middle of those that it stands for.
+Tensor deep_loss(const Tensors& scales, const Tensor& target, const LossSettings& settings);
+
 }  // namespace duet::examples

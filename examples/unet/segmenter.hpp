@@ -22,7 +22,7 @@ struct SegmenterOptions {
   data::Normalization normalization;
   int ignore = -1;                         ///< label value of pixels that do not count
   std::vector<std::uint8_t> palette = {};  ///< colours of masks, r, g, b, r, …; empty: gray
-  nn::UNetOptions variant = {};            ///< up, norm, residual, attention, dropout are read
+  nn::UNetOptions variant = {};            ///< all but channels, depth and rank are read
 };
 
 /// How a prediction is made.

@@ -156,7 +156,7 @@ void Training::step(const data::Sample& batch) {
   segmenter_.net().train();
   optimizer_.set_lr(flags_.lr * rate_at(fraction()));
   optimizer_.zero_grad();
-  const Tensor loss = segmentation_loss(segmenter_.net()(batch.image), batch.target, loss_);
+  const Tensor loss = deep_loss(segmenter_.net().scales(batch.image), batch.target, loss_);
   loss.backward();
   ranks_.synchronize();
   optimizer_.step();

@@ -55,29 +55,38 @@ class SmoothField {
     // The deviation of a blend of independent numbers, at the lattice's points: (1/6)² + (4/6)² + (1/6)², along both
     // axes.
     for (double& value : values_) value /= 0.5;
+    for (std::int64_t x = 0; x < width; ++x) across_.push_back(blend_at(x));
   }
-  double operator()(std::int64_t y, std::int64_t x) const {
-    double wy[4], wx[4];
-    const std::int64_t row = weights(y, wy), column = weights(x, wx);
-    double sum = 0;
-    for (int i = 0; i < 4; ++i)
-      for (int j = 0; j < 4; ++j)
-        sum += wy[i] * wx[j] * values_[static_cast<std::size_t>((row + i) * columns_ + column + j)];
-    return sum;
+  /// The field's values along row y.
+  std::vector<double> row(std::int64_t y) const {
+    const Blend down = blend_at(y);
+    std::vector<double> lattice(static_cast<std::size_t>(columns_)), out;
+    for (std::size_t j = 0; j < lattice.size(); ++j)
+      for (std::size_t i = 0; i < 4; ++i) lattice[j] += down.weight[i] * values_[(down.first + i) * lattice.size() + j];
+    for (const Blend& blend : across_) {
+      double sum = 0;
+      for (std::size_t j = 0; j < 4; ++j) sum += blend.weight[j] * lattice[blend.first + j];
+      out.push_back(sum);
+    }
+    return out;
   }
 
  private:
-  std::int64_t weights(std::int64_t at, double (&w)[4]) const {
+  /// Four points of the lattice, and what each contributes.
+  struct Blend {
+    std::size_t first;
+    double weight[4];
+  };
+  Blend blend_at(std::int64_t at) const {
     const double place = static_cast<double>(at) / spacing_, whole = std::floor(place), t = place - whole;
-    w[0] = (1 - t) * (1 - t) * (1 - t) / 6;
-    w[1] = (3 * t * t * t - 6 * t * t + 4) / 6;
-    w[2] = (-3 * t * t * t + 3 * t * t + 3 * t + 1) / 6;
-    w[3] = t * t * t / 6;
-    return static_cast<std::int64_t>(whole);
+    return {static_cast<std::size_t>(whole),
+            {(1 - t) * (1 - t) * (1 - t) / 6, (3 * t * t * t - 6 * t * t + 4) / 6,
+             (-3 * t * t * t + 3 * t * t + 3 * t + 1) / 6, t * t * t / 6}};
   }
   double spacing_;
   std::int64_t columns_;
   std::vector<double> values_;
+  std::vector<Blend> across_;
 };
 
 /// Rows of an image blurred along one axis, reflected at the ends.
@@ -158,10 +167,11 @@ Transform random_elastic(const ElasticOptions& options) {
     LabelledImage out{Tensor::empty(image.shape()), Tensor::empty(label.shape(), {.dtype = u8})};
     const float* from = raw::data<float>(image);
     float* to = raw::data<float>(out.image);
-    for (std::int64_t y = 0; y < height; ++y)
+    for (std::int64_t y = 0; y < height; ++y) {
+      const std::vector<double> dy = down.row(y), dx = across.row(y);
       for (std::int64_t x = 0; x < width; ++x) {
-        const double v = static_cast<double>(y) + options.strength * down(y, x);
-        const double u = static_cast<double>(x) + options.strength * across(y, x);
+        const double v = static_cast<double>(y) + options.strength * dy[static_cast<std::size_t>(x)];
+        const double u = static_cast<double>(x) + options.strength * dx[static_cast<std::size_t>(x)];
         const auto row = static_cast<std::int64_t>(std::floor(v)), column = static_cast<std::int64_t>(std::floor(u));
         const auto b = static_cast<float>(v - std::floor(v)), a = static_cast<float>(u - std::floor(u));
         const std::int64_t y0 = reflect(row, height) * width, y1 = reflect(row + 1, height) * width;
@@ -174,6 +184,7 @@ Transform random_elastic(const ElasticOptions& options) {
         raw::data<std::uint8_t>(out.label)[y * width + x] =
             raw::data<std::uint8_t>(label)[(b < 0.5f ? y0 : y1) + (a < 0.5f ? x0 : x1)];
       }
+    }
     sample = out;
   };
 }

@@ -80,6 +80,9 @@ ModelDescription from_metadata(const std::string& path, const Metadata& metadata
   } catch (const Json::exception& error) {
     fail<IoError>("load", "'{}' describes its model badly: {}", path, error.what());
   }
+  if (description.mean.size() != description.deviation.size())
+    fail<IoError>("load", "'{}': its normalization has {} means and {} deviations", path, description.mean.size(),
+                  description.deviation.size());
   for (const auto& entry : metadata)
     if (!is_own(entry.first)) description.more.push_back(entry);
   return description;

@@ -25,7 +25,7 @@ Metadata to_metadata(const std::string& architecture, const std::vector<std::pai
 
 /// What to_metadata() wrote. IoError, naming `path`, if the file describes no model of `architecture`, or badly, or in
 /// a version that a later Duet writes (without one it is the first): each of `options` is filled in and must be there,
-/// as a whole number, and no other.
+/// as a whole number, and no other. There are as many means as deviations.
 ModelDescription from_metadata(const std::string& path, const Metadata& metadata, const std::string& architecture,
                                std::vector<std::pair<std::string, std::int64_t>>& options);
 

@@ -1,6 +1,7 @@
 // The U-Net's layers and forward. Its weight files: unet_file.cpp.
 #include <duet/nn/models/unet.hpp>
 
+#include <algorithm>
 #include <numeric>
 
 #include <duet/nn/conv.hpp>
@@ -116,6 +117,9 @@ UNetUp::UNetUp(std::int64_t channels, const UNetOptions& options)
                        up_ == UNetUpsampling::pixel_shuffle ? channels << options.rank : channels, 3, true);
   register_heap_child("upconv", *upconv);
   if (options.attention) attention = std::make_unique<UNetGate>(this, "attention", channels, options.rank);
+  if (!options.deep_supervision || channels == options.base_channels) return;
+  head = make_conv(options.rank, channels, options.out_channels, 1, true);
+  register_heap_child("head", *head);
 }
 
 Tensor UNetUp::upsampled(const Tensor& x, const Shape& size) {
@@ -145,7 +149,20 @@ UNet::UNet(Module* parent, std::string name, const Options& given)
   for (std::int64_t level = options.depth - 2; level >= 0; --level) up.add(width(level), options);
 }
 
-Tensor UNet::forward(const Tensor& x) {
+Tensor UNet::forward(const Tensor& x) { return run(x, nullptr); }
+
+Tensors UNet::scales(const Tensor& x) {
+  return call(
+      [&](const Tensor& given) {
+        Tensors all;
+        all.push_back(run(given, &all));
+        std::reverse(all.begin(), all.end());
+        return all;
+      },
+      x);
+}
+
+Tensor UNet::run(const Tensor& x, Tensors* coarse) {
   bool fits = x.rank() == options.rank + 2 && x.size(1) == options.in_channels;
   for (int axis = 2; axis < x.rank(); ++axis) fits = fits && x.size(axis) >= stride();
   if (!fits)
@@ -163,6 +180,7 @@ Tensor UNet::forward(const Tensor& x) {
   for (UNetUp& step : up) {
     value = step(value, kept.back());
     kept.pop_back();
+    if (coarse != nullptr && step.head) coarse->push_back((*step.head)(value));
   }
   return (*head)(value);
 }

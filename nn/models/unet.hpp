@@ -31,6 +31,8 @@ struct UNetOptions {
   bool residual = false;   ///< a block adds its input, by a convolution 1×1 where channels differ (He et al. 2015)
   bool attention = false;  ///< gates on what the way down kept (Oktay et al. 2018, arXiv:1804.03999)
   double dropout = 0;      ///< share of channels that a block's output loses in training, in [0, 1)
+  /// A head on each level of the way up, for scales() (Lee et al. 2015, arXiv:1409.5185); of three levels or more.
+  bool deep_supervision = false;
 };
 
 /// Twice: convolution 3×3, norm, ReLU.
@@ -75,6 +77,7 @@ class UNetUp : public UNetBlock {
 
   std::unique_ptr<Module> upconv;
   std::unique_ptr<UNetGate> attention;  ///< null: what was kept is joined as it is
+  std::unique_ptr<Module> head;         ///< to logits of this scale; null without deep supervision, and on the last
 
  private:
   using UNetBlock::forward;
@@ -91,6 +94,9 @@ class UNet : public Module {
   explicit UNet(const Options& given = {}) : UNet(nullptr, "", given) {}
   UNet(Module* parent, std::string name, const Options& given = {});
   Tensor forward(const Tensor& x) override;
+  /// What forward() gives and, with deep supervision, logits of half the size (rounded down), a quarter, … as far as
+  /// the way up goes: with losses of their own they train the lower levels. forward() alone does not compute them.
+  Tensors scales(const Tensor& x);
   std::string describe() const override;
 
   /// Pixels of x for one of the lowest level: 2^(depth − 1). A tile that begins at a multiple of it sees the same grid
@@ -110,6 +116,10 @@ class UNet : public Module {
   ModuleList<UNetBlock> down{this, "down"};
   ModuleList<UNetUp> up{this, "up"};
   std::unique_ptr<Module> head;
+
+ private:
+  /// Logits; those of the lower levels are put into `coarse`, if it is given, the lowest first.
+  Tensor run(const Tensor& x, Tensors* coarse);
 };
 
 }  // namespace duet::nn

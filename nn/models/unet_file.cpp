@@ -52,6 +52,8 @@ void read_variant(const std::string& path, ModelDescription& description, UNetOp
         o.attention = value.get<bool>();
       else if (key == "dropout")
         o.dropout = value.get<double>();
+      else if (key == "deep_supervision")
+        o.deep_supervision = value.get<bool>();
       else
         fail<IoError>("load", "'{}': its variant has an entry that a UNet does not know: {}", path, key);
     }
@@ -92,6 +94,8 @@ void check_unet(const UNetOptions& options) {
     fail<ValueError>(architecture, "rank must be 2 or 3, got {}", options.rank);
   if (!(options.dropout >= 0 && options.dropout < 1))
     fail<ValueError>(architecture, "dropout must be in [0, 1), got {}", options.dropout);
+  if (options.deep_supervision && options.depth < 3)
+    fail<ValueError>(architecture, "deep_supervision needs a depth of at least 3, got {}", options.depth);
 }
 
 std::string unet_variant(const UNetOptions& o) {
@@ -103,6 +107,7 @@ std::string unet_variant(const UNetOptions& o) {
   if (o.residual) json["residual"] = true;
   if (o.attention) json["attention"] = true;
   if (o.dropout != 0) json["dropout"] = o.dropout;
+  if (o.deep_supervision) json["deep_supervision"] = true;
   return json.empty() ? std::string() : json.dump();
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <thread>
 
+#include <duet/core/allocator.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/core/random.hpp>
@@ -151,6 +152,37 @@ TEST_CASE("predict_tiled: cores cover the image once, progress rises to 1") {
   CHECK(shares.size() > 10);
   CHECK(std::is_sorted(shares.begin(), shares.end()));
   CHECK(shares.back() == 1);
+}
+
+TEST_CASE("predict_tiled: memory is that of a tile and the result, whatever the size of the image") {
+  const int threads = num_threads();
+  set_num_threads(1);  // how many pieces are in the air at once is not the question
+  const auto net = some_net({.base_channels = 4, .depth = 3}, f32);
+  const auto most = [](auto work) {
+    const std::int64_t before = memory_stats().in_use;
+    reset_peak_memory();
+    work();
+    return memory_stats().peak_in_use - before;
+  };
+  const nn::TiledOptions options{.tile = 96, .overlap = net->reach(), .align = net->stride()};
+  const auto model = [&](const Tensor& x) { return (*net)(to(x, f32)); };
+  std::vector<std::int64_t> to_sink, to_result;
+  for (const std::int64_t size : {200, 400, 800}) {
+    const Tensor image = full({1, size, size}, 3, {.dtype = u8});
+    to_sink.push_back(most([&] { nn::predict_tiles(model, image, options, [](const Tensor&, const Shape&) {}); }));
+    to_result.push_back(most([&] { predict_tiled(model, image, options); }) - 4 * size * size);
+  }
+  for (const std::size_t k : {1u, 2u}) {
+    CHECK(to_sink[k] == to_sink[0]);
+    CHECK(std::abs(to_result[k] - to_result[0]) <= 4096);  // blocks come in sizes
+  }
+  const Tensor whole_image = full({1, 1, 800, 800}, 3);
+  const std::int64_t at_once = most([&] {
+    const NoGradGuard no_grad;
+    (*net)(whole_image);
+  });
+  CHECK(at_once > 30 * to_sink[0]);
+  set_num_threads(threads);
 }
 
 TEST_CASE("predict_tiled: bad input") {

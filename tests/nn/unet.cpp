@@ -135,6 +135,9 @@ TEST_CASE("unet: files of something else are refused, with the keys and shapes t
   CHECK(contains(refusal(state, described(R"({"in_channels":1,"out_channels":1,"base_channels":2,"depth":2,"x":1})")), "does not know"));
   CHECK(contains(refusal(state, described(R"({"in_channels":1,"out_channels":1,"base_channels":-2,"depth":2})")), "impossible"));
   CHECK(contains(refusal(state, described(R"({"in_channels":1,"out_channels":1,"base_channels":1.5,"depth":2})")), "whole number"));
+  Metadata lopsided = described(right);
+  lopsided[3].second = R"({"mean":[0.5],"deviation":[]})";
+  CHECK(contains(refusal(state, lopsided), "1 means and 0 deviations"));
   // A claim of a huge model is met before any of it is made.
   CHECK(contains(refusal(state, described(R"({"in_channels":1,"out_channels":1,"base_channels":16777216,"depth":2})")),
                  "down.0.conv1.weight (16777216, 1, 3, 3), the file has (2, 1, 3, 3)"));

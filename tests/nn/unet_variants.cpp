@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -16,6 +17,7 @@
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/loss.hpp>
 #include <duet/ops/reduce.hpp>
+#include <duet/ops/shape.hpp>
 
 using namespace duet;
 using nn::UNetNormalization;
@@ -96,6 +98,8 @@ TEST_CASE("unet variants: any size goes through, too small a one and bad options
   CHECK_THROWS_AS(nn::UNet({.rank = 1}), ValueError);
   CHECK_THROWS_AS(nn::UNet({.dropout = 1}), ValueError);
   CHECK_THROWS_AS(nn::UNet({.dropout = -0.1}), ValueError);
+  CHECK_THROWS_WITH_AS(nn::UNet({.depth = 2, .deep_supervision = true}), doctest::Contains("at least 3, got 2"),
+                       ValueError);
 }
 
 TEST_CASE("unet variants: derivatives by input and every parameter, in double precision") {
@@ -196,6 +200,95 @@ TEST_CASE("unet variants: a weight file says which one it is") {
   CHECK(contains(refusal(R"({"colour":1})"), "does not know: colour"));
   CHECK(contains(refusal(R"({"rank":3})"), "down.0.conv1.weight (2, 1, 3, 3, 3), the file has (2, 1, 3, 3)"));
   CHECK(contains(refusal(R"({"residual":true})"), "missing: down.0.shortcut.weight"));
+}
+
+TEST_CASE("deep supervision: logits at each scale, the first of them forward's own") {
+  Generator random(6);
+  nn::UNet model({.in_channels = 2, .out_channels = 3, .base_channels = 2, .depth = 4, .deep_supervision = true});
+  model.eval();
+  const Tensor x = randn({2, 2, 21, 18}, {}, random);
+  const Tensors scales = model.scales(x);
+  REQUIRE(scales.size() == 3);
+  CHECK(scales[0].shape() == Shape{2, 3, 21, 18});
+  CHECK(scales[1].shape() == Shape{2, 3, 10, 9});
+  CHECK(scales[2].shape() == Shape{2, 3, 5, 4});
+  CHECK(scales[0].to_vector() == model(x).to_vector());
+  nn::UNet volume({.base_channels = 2, .depth = 3, .rank = 3, .deep_supervision = true});
+  CHECK(volume.scales(randn({1, 1, 8, 9, 10}, {}, random)).back().shape() == Shape{1, 1, 4, 4, 5});
+  CHECK(nn::UNet({.base_channels = 2, .depth = 3}).scales(randn({1, 1, 8, 8}, {}, random)).size() == 1);
+  CHECK_THROWS_AS(model.scales(randn({1, 2, 7, 8}, {}, random)), ShapeError);
+}
+
+TEST_CASE("deep supervision: derivatives of all scales, in double precision") {
+  struct Scales : nn::Module {
+    nn::UNet net{this, "net", {.out_channels = 2, .base_channels = 2, .depth = 3, .deep_supervision = true}};
+    Tensor forward(const Tensor& x) override {
+      Tensors parts;
+      for (const Tensor& scale : net.scales(x)) parts.push_back(reshape(scale, {-1}));
+      return cat(parts, 0);
+    }
+  };
+  manual_seed(12);
+  Scales model;
+  model.to(f64);
+  Generator random(7);
+  const Tensor x = randn({2, 1, 9, 8}, {.dtype = f64}, random);
+  const Tensor weight = randn(model(x).shape(), {.dtype = f64}, random);
+  const auto result =
+      gradcheck(model, [&](const Tensor& y) { return sum(y * weight); }, x, {.full_limit = 0, .projections = 2});
+  CHECK_MESSAGE(result, to_string(result));
+}
+
+TEST_CASE("deep supervision: five steps lower the loss of every scale, forward alone leaves its heads") {
+  manual_seed(3);
+  nn::UNet model({.out_channels = 3, .base_channels = 4, .depth = 3, .deep_supervision = true});
+  Generator random(4);
+  const Tensor x = randn({2, 1, 16, 16}, {}, random);
+  const Tensor target = randint(0, 3, {2, 16, 16}, {.dtype = i64}, random);
+  optim::Adam optimizer(model.parameters(), {.lr = 0.02});
+  std::vector<double> first, last;
+  for (int step = 0; step < 6; ++step) {
+    optimizer.zero_grad();
+    const Tensors scales = model.scales(x);
+    const Tensor fine = cross_entropy(scales[0], target),
+                 coarse = cross_entropy(scales[1], slice(slice(target, 1, 1, 16, 2), 2, 1, 16, 2));
+    last = {fine.item(), coarse.item()};
+    if (step == 0) first = last;
+    (fine + coarse).backward();
+    optimizer.step();
+  }
+  CHECK(last[0] < 0.97 * first[0]);
+  CHECK(last[1] < 0.97 * first[1]);
+  CHECK(model.up[0].head->parameters()[0].grad().defined());
+  model.zero_grad();
+  sum(model(x)).backward();
+  CHECK_FALSE(model.up[0].head->parameters()[0].grad().defined());
+}
+
+TEST_CASE("deep supervision: weight files bring it back, and a net without it has the keys it always had") {
+  const File file;
+  Generator random(9);
+  const nn::UNetOptions plain{.base_channels = 2, .depth = 4};
+  nn::UNetOptions deep = plain;
+  deep.deep_supervision = true;
+  nn::UNet without(plain), with(deep);
+  std::vector<std::string> keys, more;
+  for (const auto& [key, tensor] : without.state_dict()) keys.push_back(key);
+  for (const auto& [key, tensor] : with.state_dict())
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) more.push_back(key);
+  CHECK(more == std::vector<std::string>{"up.0.head.weight", "up.0.head.bias", "up.1.head.weight", "up.1.head.bias"});
+  CHECK(with.state_dict().size() == keys.size() + more.size());
+
+  with.save(file.path);
+  const auto back = nn::UNet::load(file.path);
+  CHECK(back->options.deep_supervision);
+  CHECK(back->describe() == with.describe());
+  with.eval();
+  back->eval();
+  const Tensor x = randn({1, 1, 17, 16}, {}, random);
+  const Tensors expected = with.scales(x), got = back->scales(x);
+  REQUIRE(got.size() == expected.size());
+  for (std::size_t k = 0; k < got.size(); ++k) CHECK(got[k].to_vector() == expected[k].to_vector());
 }
 
 TEST_CASE("unet variants: a pixel sees as far as reach() says, and no further") {

@@ -140,6 +140,50 @@ TEST_CASE("losses: more classes, every kind, with weights and pixels that do not
   CHECK(segmentation_loss(logits, full({2, 3, 5}, 255, {.dtype = i64}), {.kind = LossKind::ce}).item() == 0);
 }
 
+TEST_CASE("losses: of several scales, each against the pixels in the middle of its blocks") {
+  Generator random(3);
+  const Tensors two{randn({2, 1, 9, 10}, {}, random), randn({2, 1, 4, 5}, {}, random),
+                    randn({2, 1, 2, 2}, {.requires_grad = true}, random)};
+  const Tensors more{randn({2, 3, 9, 10}, {}, random), randn({2, 3, 4, 5}, {}, random),
+                     randn({2, 3, 2, 2}, {.requires_grad = true}, random)};
+  Tensor binary = Tensor::empty({2, 1, 9, 10}), ids = Tensor::empty({2, 9, 10}, {.dtype = i64});
+  for (std::int64_t i = 0; i < ids.numel(); ++i) {
+    raw::data<float>(binary)[i] = i % 11 == 4 ? -1.0f : static_cast<float>(i % 3 == 0);
+    raw::data<std::int64_t>(ids)[i] = i % 11 == 4 ? 255 : i % 3;
+  }
+  /// What a scale is compared with, row by row.
+  const auto truth = [](const Tensor& target, std::int64_t step) {
+    std::vector<double> values;
+    for (std::int64_t n = 0; n < 2; ++n)
+      for (std::int64_t y = 0; y < 9 / step; ++y)
+        for (std::int64_t x = 0; x < 10 / step; ++x)
+          values.push_back(
+              target.to_vector()[static_cast<std::size_t>((n * 9 + y * step + step / 2) * 10 + x * step + step / 2)]);
+    return values;
+  };
+  const LossSettings settings{.kind = LossKind::ce_dice, .dice = 0.7};
+  double of_two = 0, of_more = 0;
+  for (std::size_t k = 0; k < 3; ++k) {
+    const std::int64_t step = std::int64_t{1} << k;
+    const double weight = (k == 0 ? 4.0 : k == 1 ? 2.0 : 1.0) / 7;
+    of_two +=
+        weight * expected_two(two[k].to_vector(), truth(binary, step), 2, {.kind = LossKind::bce_dice, .dice = 0.7});
+    of_more += weight * expected_more(more[k].to_vector(), truth(ids, step), 2, 3, settings);
+  }
+  CHECK(deep_loss(two, binary, settings).item() == doctest::Approx(of_two).epsilon(1e-5));
+  CHECK(deep_loss(more, ids, settings).item() == doctest::Approx(of_more).epsilon(1e-5));
+  CHECK(deep_loss({two[0]}, binary, settings).item() == segmentation_loss(two[0], binary, settings).item());
+  for (const bool binary_case : {true, false}) {
+    const Tensors& scales = binary_case ? two : more;
+    const auto result = gradcheck(
+        [&](const Tensor& x) {
+          return deep_loss({scales[0], scales[1], x}, binary_case ? binary : ids, settings);
+        },
+        {scales[2]}, {.allow_float32 = true});
+    CHECK_MESSAGE(result, to_string(result));
+  }
+}
+
 TEST_CASE("losses: names, and class weights from shares and lists") {
   CHECK(loss_kind("", 2) == LossKind::bce_dice);
   CHECK(loss_kind("", 3) == LossKind::ce);

@@ -91,6 +91,24 @@ TEST_CASE("duet_unet: every loss, weights, variant and augmentation trains, and 
   CHECK(value_of(plain.output, "Dice 1") == doctest::Approx(2 * iou / (1 + iou)).epsilon(1e-5));
 }
 
+TEST_CASE("duet_unet: deep supervision trains, is in the weights, and is refused where there are no lower levels") {
+  const Workshop shop;
+  const std::string data = shop.data("data", 3);
+  const std::string flags =
+      "train --base 2 --crop 24 --batch 2 --steps 6 --val 1 --threads 1 --quiet --deep-supervision "
+      "--data " +
+      data + " --out " + (shop / "run");
+  const Result trained = shop.run(flags + " --depth 3");
+  REQUIRE_MESSAGE(trained.status == 0, trained.errors);
+  CHECK(described(shop, "variant") == R"({"deep_supervision":true})");
+  CHECK(shop.run("evaluate --csv " + (shop / "a.csv") + " --data " + data + " --weights " +
+                 (shop / "run/last.safetensors"))
+            .status == 0);
+  const Result refused = shop.run(flags + " --depth 2");
+  CHECK(refused.status == 1);
+  CHECK(contains(refused.errors, "deep_supervision needs a depth of at least 3, got 2"));
+}
+
 TEST_CASE("duet_unet: a chosen threshold does not score below one half, and a resumed run keeps it") {
   const Workshop shop;
   REQUIRE(shop.run(shop.train("half", "--steps 20 --seed 3")).status == 0);
