@@ -29,12 +29,15 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
 std::vector<Interval> intervals(std::int64_t size, const TiledOptions& options) {
   if (size <= options.tile) return {{0, size, 0, size, {}}};
   const std::int64_t overlap = round_up(options.overlap, options.align);
-  const std::int64_t step = (options.tile - 2 * overlap) / options.align * options.align;
+  // As many tiles as it takes, all about as large: a last one with hardly a core would cost as much as the others.
+  const std::int64_t most = (options.tile - 2 * overlap) / options.align * options.align;
+  const std::int64_t count = (size + most - 1) / most;
+  const std::int64_t step = round_up((size + count - 1) / count, options.align), tile = step + 2 * overlap;
   std::vector<Interval> list;
   for (std::int64_t begin = 0; begin < size; begin += step) {
     const std::int64_t to = std::min(size, begin + step + overlap);
-    // The last tiles are as large as the others, so that no model finds them too small.
-    const std::int64_t from = std::min(begin - overlap, (to - options.tile) / options.align * options.align);
+    // The last tiles are about as large as the others, so that no model finds them too small.
+    const std::int64_t from = std::min(begin - overlap, round_up(to - tile, options.align));
     list.push_back({begin, std::min(size, begin + step), std::max<std::int64_t>(0, from), to, {}});
   }
   return list;

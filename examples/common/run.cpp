@@ -20,8 +20,8 @@ constexpr const char* file_of_state = "state.safetensors";
 
 }  // namespace
 
-double cycle_at(double fraction) {
-  constexpr double rise = 0.1, begin = 0.1;
+double cycle_at(double fraction, double rise) {
+  constexpr double begin = 0.1;
   if (fraction < rise) return begin + (1 - begin) * fraction / rise;
   return 0.5 * (1 + std::cos(3.141592653589793 * (fraction - rise) / (1 - rise)));
 }

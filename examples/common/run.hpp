@@ -21,9 +21,9 @@
 
 namespace duet::examples {
 
-/// A learning rate's share of the highest at a point in [0, 1] of the run: a linear rise over the first tenth, then a
-/// cosine to 0.
-double cycle_at(double fraction);
+/// A learning rate's share of the highest at a point in [0, 1] of the run: a linear rise over the first `rise` of it,
+/// then a cosine to 0 (after Smith and Topin, "Super-convergence", 2018).
+double cycle_at(double fraction, double rise = 0.1);
 
 /// Batches without end from a loader.
 class Feed {

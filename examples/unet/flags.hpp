@@ -2,22 +2,15 @@
 // list.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
-#include "common/resume.hpp"
+#include "common/flags.hpp"
 
 namespace duet::examples {
 
-struct TrainFlags {
+struct TrainFlags : RunFlags {
+  TrainFlags() { out = "unet-run"; }
   std::string data;
   std::int64_t generated = 24;
   std::string val;
-  std::string out = "unet-run";
-  std::int64_t steps = 0, epochs = 0;
-  double minutes = 0;
-  std::uint64_t seed = 0;
-  int threads = 0;
   std::int64_t batch = 8, crop = 128, base = 16, depth = 4;
   double lr = 3e-3, dice = 1, brightness = 0.1;
   std::int64_t classes = 0, ignore = -1;
@@ -30,23 +23,15 @@ struct TrainFlags {
   bool deep_supervision = false;
   int workers = 1;
   int validations = 10, pictures = 4;
-  std::int64_t stop_after = 0;
-  bool resume = false, quiet = false;
 
   /// Calls visit(name, value, resume, help) for each.
   template <class Visit>
   void fields(Visit&& visit) {
     visit("data", data, Resume::fixed,
-          "folder with image/ and label/: PNG files of the same names. Without it, images are generated");
+          "folder with image/ and label/: PNG or TIFF files of the same names. Without it, images are generated");
     visit("generated", generated, Resume::fixed, "how many images to generate when there is no --data");
     visit("val", val, Resume::fixed,
           "validation: the last N images in name order, or a folder of its own; 0: none. Default: about 15 %");
-    visit("out", out, Resume::free, "folder for weights, metrics, pictures and the report");
-    visit("steps", steps, Resume::budget, "end after so many steps. Default, without --epochs and --minutes: 400");
-    visit("epochs", epochs, Resume::budget, "end after so many epochs");
-    visit("minutes", minutes, Resume::budget, "end after so many minutes of training");
-    visit("seed", seed, Resume::fixed, "of weights, order and crops: the same seed and --steps give the same weights");
-    visit("threads", threads, Resume::free, "how many threads compute. Default: all cores");
     visit("batch", batch, Resume::fixed, "crops a step");
     visit("crop", crop, Resume::fixed, "side of a crop in pixels");
     visit("base", base, Resume::fixed, "channels of the first level; each level below has twice as many");
@@ -82,9 +67,7 @@ struct TrainFlags {
     visit("workers", workers, Resume::free, "threads that prepare batches; 0: none but the training's own");
     visit("validations", validations, Resume::fixed, "how many times the validation images are scored");
     visit("pictures", pictures, Resume::free, "how many side-by-side pictures are made");
-    visit("stop-after", stop_after, Resume::free, "save and end after this step, as Ctrl-C would");
-    visit("resume", resume, Resume::free, "go on with the run in --out");
-    visit("quiet", quiet, Resume::free, "print the results alone");
+    run_fields(visit);
   }
 };
 

@@ -9,7 +9,6 @@
 #include <duet/core/fail.hpp>
 #include <duet/core/parallel.hpp>
 
-#include "common/flags.hpp"
 #include "unet/commands.hpp"
 #include "unet/training.hpp"
 
@@ -17,14 +16,8 @@ namespace duet::examples {
 namespace {
 
 void check(const TrainFlags& flags) {
-  const auto need = [](bool good, const char* name, const std::string& range, auto value) {
-    if (!good) fail<ValueError>("train", "--{} must be {}, got {}", name, range, value);
-  };
+  check_run(flags);
   need(flags.generated >= 1 && flags.generated <= 100000, "generated", "1 to 100000", flags.generated);
-  need(flags.steps >= 0, "steps", "at least 0", flags.steps);
-  need(flags.epochs >= 0, "epochs", "at least 0", flags.epochs);
-  need(flags.minutes >= 0 && flags.minutes < 1e7, "minutes", "0 to 10000000", flags.minutes);
-  need(flags.threads >= 0 && flags.threads <= 1024, "threads", "0 to 1024", flags.threads);
   need(flags.batch >= 1 && flags.batch <= 65536, "batch", "1 to 65536", flags.batch);
   need(flags.crop >= 1 && flags.crop <= 65536, "crop", "1 to 65536", flags.crop);
   need(flags.base >= 1 && flags.base <= 4096, "base", "1 to 4096", flags.base);
@@ -43,7 +36,7 @@ void check(const TrainFlags& flags) {
   need(flags.validations >= 1 && flags.validations <= 1000000, "validations", "at least 1", flags.validations);
   need(flags.pictures >= 0, "pictures", "at least 0", flags.pictures);
   need(flags.crop >> (flags.depth - 1) >= 1, "depth",
-       fmt::format("so small that a crop of {} is not pooled away", flags.crop), flags.depth);
+       fmt::format("so small that a crop of {} is not pooled away", flags.crop).c_str(), flags.depth);
 }
 
 void train(TrainFlags flags, const CLI::App& command) {
@@ -68,7 +61,7 @@ void train(TrainFlags flags, const CLI::App& command) {
 
 void add_train(CLI::App& program) {
   auto flags = std::make_shared<TrainFlags>();
-  CLI::App* command = program.add_subcommand("train", "Train a U-Net");
+  CLI::App* command = program.add_subcommand("train", "Train a U-Net; 400 steps unless told otherwise");
   add_flags(*command, *flags);
   command->callback([flags, command] { train(*flags, *command); });
 }

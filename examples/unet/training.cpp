@@ -12,6 +12,7 @@
 #include <duet/nn/checkpoint.hpp>
 
 #include "common/interrupt.hpp"
+#include "common/run.hpp"
 #include "unet/choices.hpp"
 
 namespace duet::examples {
@@ -19,6 +20,8 @@ namespace {
 
 /// Steps between two rows of metrics.csv.
 constexpr std::int64_t row_steps = 10;
+/// The share of a run over which the learning rate rises.
+constexpr double rise = 0.2;
 
 Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
   manual_seed(flags.seed);
@@ -75,12 +78,6 @@ std::string agreement(TrainFlags flags, const data::ImageSet& images) {
 }
 
 }  // namespace
-
-double rate_at(double fraction) {
-  constexpr double rise = 0.2, begin = 0.1;
-  if (fraction < rise) return begin + (1 - begin) * fraction / rise;
-  return 0.5 * (1 + std::cos(3.141592653589793 * (fraction - rise) / (1 - rise)));
-}
 
 Training::Training(const TrainFlags& flags, Ranks& ranks)
     : flags_(flags),
@@ -154,7 +151,7 @@ void Training::run() {
 void Training::step(const data::Sample& batch) {
   const auto begin = std::chrono::steady_clock::now();
   segmenter_.net().train();
-  optimizer_.set_lr(flags_.lr * rate_at(fraction()));
+  optimizer_.set_lr(flags_.lr * cycle_at(fraction(), rise));
   optimizer_.zero_grad();
   const Tensor loss = deep_loss(segmenter_.net().scales(batch.image), batch.target, loss_);
   loss.backward();

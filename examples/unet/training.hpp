@@ -23,10 +23,6 @@ namespace duet::examples {
 /// The name of the file that a run goes on from.
 inline constexpr const char* state_file = "state.safetensors";
 
-/// The share of the highest learning rate at a point in [0, 1] of the run: a linear rise over the first fifth, then a
-/// cosine to 0 (after Smith and Topin, "Super-convergence", 2018).
-double rate_at(double fraction);
-
 class Training {
  public:
   /// Reads the data and makes the net. Touches no file of --out, so that bad data or flags leave it as it is.

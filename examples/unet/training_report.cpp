@@ -61,12 +61,9 @@ std::vector<Chart> charts_of(const History& history, int classes) {
 }  // namespace
 
 std::string Training::run_json() const {
-  nlohmann::json flags;
-  TrainFlags copy = flags_;
-  copy.fields([&](const char* name, auto& value, Resume, const char*) { flags[name] = value; });
   nlohmann::json run = {{"program", "duet_unet train"},
                         {"version", DUET_VERSION},
-                        {"flags", flags},
+                        {"flags", flags_json(flags_)},
                         {"seed", flags_.seed},
                         {"steps", step_},
                         {"complete", fraction() >= 1},
@@ -90,7 +87,7 @@ void Training::write_report() {
   const bool validated = images_.val.size() > 0;
   const data::ImageSet& shown = validated ? images_.val : images_.train;
   const int classes = segmenter_.options().classes;
-  Report report("U-Net on " + (flags_.data.empty() ? std::string("generated membranes") : flags_.data));
+  Report report("U-Net on " + (flags_.data.empty() ? std::string("generated images") : flags_.data));
   report.paragraph(fmt::format("{} steps of {} crops of {} x {} pixels in {}; {}.", step_, flags_.batch, flags_.crop,
                                flags_.crop, clock_text(seconds()), fraction() >= 1 ? "complete" : "interrupted"));
   report.heading("Curves");
@@ -122,11 +119,7 @@ void Training::write_report() {
                                                            matrix.accuracy(), matrix.mean_iou()));
                      });
   report.heading("Flags");
-  std::vector<std::vector<std::string>> rows{{"flag", "value", "meaning"}};
-  flags_.fields([&](const char* name, auto& value, Resume, const char* help) {
-    rows.push_back({fmt::format("--{}", name), fmt::format("{}", value), help});
-  });
-  report.table(rows);
+  report.table(flags_table(flags_));
   folder_->write("report.html", report.html());
 }
 

@@ -47,6 +47,7 @@ struct ImageSet::Source {
   bool black_and_white = true;
   std::int64_t max_pixels = 0;
   std::vector<std::uint8_t> palette;
+  std::string palette_from;                     // the label file that has it
   std::array<std::uint8_t, 256> class_of = {};  // what a stored label value stands for
 
   LabelledImage load(const Entry& entry) const {
@@ -76,6 +77,24 @@ struct ImageSet::Source {
     for (std::size_t id = 0; id < 256; ++id)
       class_of[id] = black_and_white ? static_cast<std::uint8_t>(id != 0) : static_cast<std::uint8_t>(id);
     if (options.ignore >= 0) class_of[static_cast<std::size_t>(options.ignore)] = ignored_label;
+  }
+
+  /// Takes a label file's palette. Files may have more or fewer colours, but an id's must be the same in all of them.
+  void add_palette(const std::string& path) {
+    std::vector<std::uint8_t> colours = read_palette(path);
+    for (std::size_t i = 0; i < std::min(colours.size(), palette.size()); ++i)
+      if (colours[i] != palette[i])
+        fail<ValueError>("ImageSet", "the palettes of {} and {} differ in the colour of id {}", palette_from, path,
+                         i / 3);
+    if (colours.size() <= palette.size()) return;
+    palette = std::move(colours);
+    palette_from = path;
+  }
+
+  void check_palette() const {
+    if (!palette.empty() && palette.size() < 3 * static_cast<std::size_t>(classes))
+      fail<ValueError>("ImageSet", "{} has a palette of {} colours, there are {} classes", palette_from,
+                       palette.size() / 3, classes);
   }
 
   void to_classes(Tensor& label) const {
@@ -138,6 +157,7 @@ ImageSet ImageSet::open(const std::string& folder, const ImageSetOptions& option
     if (pages != label_pages)
       fail<IoError>("ImageSet", "label {} has {} pages, its image {} has {}", label.path, label_pages, image.path,
                     pages);
+    source->add_palette(label.path);
     for (std::int64_t page = 0; page < pages; ++page)
       source->entries.push_back({.name = pages == 1 ? image.stem : fmt::format("{}.{:03}", image.stem, page),
                                  .image = image.path,
@@ -158,11 +178,11 @@ ImageSet ImageSet::open(const std::string& folder, const ImageSetOptions& option
                        entry.extent[1], entry.image, loaded.image.size(1), loaded.image.size(2));
     for (const std::uint8_t id : loaded.label.span<std::uint8_t>())
       if (first_with[id].empty()) first_with[id] = entry.label;
-    if (source->palette.empty()) source->palette = read_palette(entry.label);
     bytes += loaded.image.bytes() + loaded.label.bytes();
     if (bytes <= options.cache_bytes) entry.cached = loaded;
   }
   source->read_values(first_with, options);
+  source->check_palette();
   for (Source::Entry& entry : source->entries)
     if (entry.cached.image.defined()) source->to_classes(entry.cached.label);
   return ImageSet(std::move(source));

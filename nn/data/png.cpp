@@ -203,6 +203,8 @@ std::vector<png_color> palette_of(const Tensor& image, std::int64_t channels, co
 
 }  // namespace
 
+bool has_png() { return true; }
+
 PngInfo read_png_info(const std::string& path) {
   const auto file = MappedFile::open("read_png", path);
   Channel channel;

@@ -10,6 +10,9 @@
 
 namespace duet::data {
 
+/// Whether this build reads and writes PNG. If not, all functions here throw IoError that names what to install.
+bool has_png();
+
 /// What the head of a PNG file says.
 struct PngInfo {
   std::int64_t height = 0, width = 0;

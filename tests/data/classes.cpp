@@ -29,6 +29,7 @@ void put(const fs::path& path, const Tensor& image) {
 }  // namespace
 
 TEST_CASE("image folder: classes and images in the order of their names") {
+  NEEDS_PNG();
   const TemporaryFolder folder;
   put(folder.path / "b" / "2.png", full({4, 6}, 51, {.dtype = u8}));
   put(folder.path / "b" / "10.png", full({4, 6}, 255, {.dtype = u8}));
@@ -56,6 +57,7 @@ TEST_CASE("image folder: classes and images in the order of their names") {
 }
 
 TEST_CASE("image folder: mixed sizes and channels, nothing to read, broken files") {
+  NEEDS_PNG();
   const TemporaryFolder folder;
   const auto refusal = [&] { return message_of<Error>([&] { data::ImageFolder set(folder.path.string()); }); };
   CHECK(contains(refusal(), "has no images"));

@@ -45,6 +45,7 @@ struct DataFolder : TemporaryFolder {
 }  // namespace
 
 TEST_CASE("image set: pairs in name order, sizes of their own, 0 and 255 as two classes") {
+  NEEDS_PNG();
   const DataFolder folder;
   folder.add("b", bytes({2, 3}, {10, 20, 30, 40, 50, 60}), bytes({2, 3}, {0, 255}));
   folder.add("a", bytes({4, 4}, {0, 255}), bytes({4, 4}, {255}));
@@ -71,6 +72,7 @@ TEST_CASE("image set: pairs in name order, sizes of their own, 0 and 255 as two 
 }
 
 TEST_CASE("image set: class ids, colours, 16 bits, statistics") {
+  NEEDS_PNG();
   const DataFolder folder;
   folder.add("a", bytes({3, 1, 2}, {0, 255, 0, 0, 255, 255}), bytes({1, 2}, {0, 4}));
   folder.add("b", bytes({1, 2}, {51, 102}), bytes({3, 1, 2}, {2, 1}));
@@ -102,6 +104,7 @@ TEST_CASE("image set: class ids, colours, 16 bits, statistics") {
 }
 
 TEST_CASE("image set: bad input is a typed error with file names and sizes") {
+  NEEDS_PNG();
   CHECK(contains(message_of<IoError>([] { ImageSet::open("/no/such/folder"); }), "/no/such/folder"));
   const DataFolder empty;
   CHECK(contains(empty.refusal<IoError>(), "image has no PNG or TIFF files"));
@@ -181,6 +184,7 @@ TEST_CASE("crop: every place is the pixel that the formula says, reflection incl
 }
 
 TEST_CASE("crops: image and label stay together, and every orientation occurs") {
+  NEEDS_PNG();
   const DataFolder folder;
   // The label says whether a pixel is bright, the brightness is unique: any disagreement shows.
   Tensor image = bytes({1, 16, 16}, {0}), label = bytes({16, 16}, {0});
@@ -222,6 +226,7 @@ TEST_CASE("crops: image and label stay together, and every orientation occurs") 
 }
 
 TEST_CASE("crops: more than two classes give class ids") {
+  NEEDS_PNG();
   const DataFolder folder;
   folder.add("a", bytes({6, 6}, {1, 2, 3}), bytes({6, 6}, {0, 1, 2}));
   DataLoader loader(CropDataset(folder.open(), {{0}, {1}}, {.size = 4}), {.batch_size = 1});
@@ -282,6 +287,7 @@ TEST_CASE("generator of shapes: four classes, the rarest about one pixel in a hu
 }
 
 TEST_CASE("image set: ignored label values, a number of classes that is given, palettes") {
+  NEEDS_PNG();
   const DataFolder folder;
   folder.add("a", bytes({1, 2, 3}, {1, 2, 3, 4, 5, 6}), bytes({2, 3}, {0, 255, 128, 0, 0, 255}));
   const ImageSet two = folder.open({.ignore = 128});
@@ -314,6 +320,20 @@ TEST_CASE("image set: ignored label values, a number of classes that is given, p
   CHECK(painted.load(0).label.to_vector() == std::vector<double>{0, 2, 3, 1});
   CHECK(painted.palette() == colours);
   CHECK(contains(message_of<ValueError>([&] { ids.open({.classes = 3}); }), "label/a.png has the value 3"));
+  CHECK(contains(message_of<ValueError>([&] { ids.open({.classes = 5}); }),
+                 "label/a.png has a palette of 4 colours, there are 5 classes"));
+  // Of two files the one with more colours counts, and they must agree.
+  std::vector<std::uint8_t> longer = colours;
+  longer.insert(longer.end(), {1, 2, 3});
+  write_png(ids / "image/b.png", bytes({2, 2}, {1}));
+  write_png(ids / "label/b.png", bytes({2, 2}, {1}), {.palette = longer});
+  CHECK(ids.open().palette() == longer);
+  CHECK(ids.open({.classes = 5}).classes() == 5);
+  longer[7] = 0;
+  write_png(ids / "label/b.png", bytes({2, 2}, {1}), {.palette = longer});
+  const std::string differ = message_of<ValueError>([&] { ids.open(); });
+  CHECK(contains(differ, "label/a.png and "));
+  CHECK(contains(differ, "label/b.png differ in the colour of id 2"));
   CHECK(read_png(ids / "label/a.png").to_vector()[2] == 9);  // colours, to those who do not ask for indices
   CHECK_THROWS_AS(encode_png(bytes({1, 1}, {4}), {.palette = colours}), ValueError);
   CHECK_THROWS_AS(encode_png(bytes({1, 1}, {0}), {.palette = {1, 2}}), ValueError);
@@ -322,6 +342,7 @@ TEST_CASE("image set: ignored label values, a number of classes that is given, p
 }
 
 TEST_CASE("normalization: percentiles of a set and of one image") {
+  NEEDS_PNG();
   std::vector<float> values{5, 1, 4, 2, 3};
   CHECK(percentile(values, 0) == 1);
   CHECK(percentile(values, 100) == 5);

@@ -67,6 +67,7 @@ Tensor ramp(const Shape& shape, int step) {
 }  // namespace
 
 TEST_CASE("png: 8 bit images of one to four channels come back exactly") {
+  NEEDS_PNG();
   const TemporaryFolder folder;
   for (std::int64_t channels = 1; channels <= 4; ++channels) {
     const Tensor image = ramp({channels, 5, 7}, 3);
@@ -86,6 +87,7 @@ TEST_CASE("png: 8 bit images of one to four channels come back exactly") {
 }
 
 TEST_CASE("png: 16 bit images keep every value, and strides are followed") {
+  NEEDS_PNG();
   const TemporaryFolder folder;
   Tensor values = Tensor::empty({256, 256});
   for (std::int64_t i = 0; i < 65536; ++i) raw::data<float>(values)[i] = static_cast<float>(i) / 65535.0f;
@@ -101,6 +103,7 @@ TEST_CASE("png: 16 bit images keep every value, and strides are followed") {
 }
 
 TEST_CASE("png: floats are clipped and rounded, u8 stretches to 16 bits") {
+  NEEDS_PNG();
   const float values[] = {-1, 0, 0.5f, 1, 7, std::numeric_limits<float>::quiet_NaN()};
   const Tensor image = Tensor::from_span(std::span<const float>(values), {1, 6});
   const auto bytes = encode_png(image);
@@ -110,6 +113,7 @@ TEST_CASE("png: floats are clipped and rounded, u8 stretches to 16 bits") {
 }
 
 TEST_CASE("png: palettes give colours or indices, low depths are stretched or not, interlacing is undone") {
+  NEEDS_PNG();
   const std::string palette = chunk("PLTE", std::string("\x0a\x14\x1e\xff\x00\x01", 6));
   // Two bits a pixel: indices 0 1 1 0.
   const std::string indexed = signature + head(4, 1, 2, 3) + palette + compressed(std::string("\0\x14", 2)) + tail;
@@ -134,6 +138,7 @@ TEST_CASE("png: palettes give colours or indices, low depths are stretched or no
 }
 
 TEST_CASE("png: broken files are IoErrors that name the file") {
+  NEEDS_PNG();
   const std::string rows("\0abcdefgh", 9);
   const std::string good = signature + head(8, 1, 8, 0) + compressed(rows) + tail;
   CHECK(decode(good).numel() == 8);
@@ -151,6 +156,7 @@ TEST_CASE("png: broken files are IoErrors that name the file") {
 }
 
 TEST_CASE("png: an image too large is refused before memory is taken") {
+  NEEDS_PNG();
   const std::string huge = signature + head(2000000000, 2000000000, 16, 6) + compressed("x") + tail;
   CHECK(contains(refusal(huge), "2000000000 x 2000000000 pixels, more than the limit"));
   const std::string bomb = signature + head(16000, 16000, 8, 0) + compressed("x") + tail;
@@ -160,6 +166,7 @@ TEST_CASE("png: an image too large is refused before memory is taken") {
 }
 
 TEST_CASE("png: a file that cannot be read or written, an image that is none") {
+  NEEDS_PNG();
   const TemporaryFolder folder;
   CHECK(contains(message_of<IoError>([&] { read_png(folder / "none.png"); }), "none.png"));
   CHECK(contains(message_of<IoError>([&] { read_png(folder.path.string()); }), folder.path.string()));

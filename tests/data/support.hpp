@@ -1,4 +1,5 @@
-// What the tests of the data layer share: a folder that goes away, and the message of an error.
+// What the tests of the data layer share: a folder that goes away, the message of an error, and
+// what to do without libpng or libtiff.
 #pragma once
 
 #include <unistd.h>
@@ -6,6 +7,21 @@
 #include <atomic>
 #include <filesystem>
 #include <string>
+
+#include <duet/nn/data/png.hpp>
+#include <duet/nn/data/tiff.hpp>
+
+/// At the start of a doctest case: it says that it is left out, and ends, where Duet was built without a library.
+#define NEEDS_PNG()                                                    \
+  if (!duet::data::has_png()) {                                        \
+    MESSAGE("skipped: this build has no libpng (Debian: libpng-dev)"); \
+    return;                                                            \
+  }
+#define NEEDS_TIFF()                                                     \
+  if (!duet::data::has_tiff()) {                                         \
+    MESSAGE("skipped: this build has no libtiff (Debian: libtiff-dev)"); \
+    return;                                                              \
+  }
 
 namespace duet {
 

@@ -1,4 +1,4 @@
-# Builds and installs a Duet without any optional library, and a consumer of it.
+# Builds and installs a Duet without any optional library, runs the tests of data in it, and a consumer of it.
 function(run)
   execute_process(COMMAND ${ARGN} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
@@ -8,7 +8,7 @@ foreach(package PNG TIFF ONNX MPI)
 endforeach()
 file(REMOVE_RECURSE "${FOLDER}/prefix" "${FOLDER}/consumer")
 execute_process(COMMAND ${CMAKE_COMMAND} -S "${SOURCE}" -B "${FOLDER}/build" -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER}
-  ${without} -DDUET_BUILD_TESTS=OFF -DDUET_BUILD_EXAMPLES=OFF -DDUET_BUILD_BENCH=OFF OUTPUT_VARIABLE told
+  ${without} -DDUET_BUILD_TESTS=ON -DDUET_BUILD_EXAMPLES=OFF -DDUET_BUILD_BENCH=OFF OUTPUT_VARIABLE told
   COMMAND_ERROR_IS_FATAL ANY)
 message("${told}")
 foreach(package libpng-dev libtiff-dev libonnx-dev)
@@ -16,7 +16,8 @@ foreach(package libpng-dev libtiff-dev libonnx-dev)
     message(FATAL_ERROR "CMake does not say that ${package} is missing")
   endif()
 endforeach()
-run(${CMAKE_COMMAND} --build "${FOLDER}/build")
+run(${CMAKE_COMMAND} --build "${FOLDER}/build" --target duet duet_test_data)
+run("${FOLDER}/build/tests/duet_test_data")
 run(${CMAKE_COMMAND} --install "${FOLDER}/build" --prefix "${FOLDER}/prefix")
 run(${CMAKE_COMMAND} -S "${SOURCE}/tests/packaging/bare" -B "${FOLDER}/consumer" -G ${GENERATOR}
   -DCMAKE_CXX_COMPILER=${COMPILER} "-DCMAKE_PREFIX_PATH=${FOLDER}/prefix")

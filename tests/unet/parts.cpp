@@ -12,6 +12,7 @@
 
 #include "common/progress.hpp"
 #include "common/report.hpp"
+#include "common/run.hpp"
 #include "common/run_folder.hpp"
 #include "data/support.hpp"
 #include "unet/pictures.hpp"
@@ -116,11 +117,11 @@ TEST_CASE("segmenter: classes of two and of more, scores over all pixels") {
 }
 
 TEST_CASE("training: the learning rate rises, then falls to nothing") {
-  CHECK(rate_at(0) == doctest::Approx(0.1));
-  CHECK(rate_at(0.1) == doctest::Approx(0.55));
-  CHECK(rate_at(0.2) == doctest::Approx(1));
-  CHECK(rate_at(0.6) == doctest::Approx(0.5));
-  CHECK(rate_at(1) == doctest::Approx(0));
+  CHECK(cycle_at(0, 0.2) == doctest::Approx(0.1));
+  CHECK(cycle_at(0.1, 0.2) == doctest::Approx(0.55));
+  CHECK(cycle_at(0.2, 0.2) == doctest::Approx(1));
+  CHECK(cycle_at(0.6, 0.2) == doctest::Approx(0.5));
+  CHECK(cycle_at(1, 0.2) == doctest::Approx(0));
 }
 
 TEST_CASE("image choice: about 15 per cent, the last by name, or a folder") {

@@ -211,7 +211,8 @@ TEST_CASE("duet_unet: bad input is one line, exit status 1, and earlier outputs 
   refused("evaluate --weights " + (shop / "cut.safetensors"), "cut.safetensors");
   refused("predict " + (shop / "none.png") + " --weights " + weights, "none.png");
   refused("predict " + data + "/image " + data + "/image/0.png --weights " + weights, "0.png");
-  refused("evaluate --weights " + weights + " --data " + shop.data("many", 4), "label/0.png has the value 3: with 2 classes");
+  refused("evaluate --weights " + weights + " --data " + shop.data("many", 4),
+          "label/0.png has the value 3: with 2 classes");
 
   CHECK(shop.run("").status != 0);
   CHECK(shop.run("train --no-such-flag").status != 0);

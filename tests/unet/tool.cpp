@@ -19,12 +19,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-#define NEEDS_TIFF()                                                     \
-  if (!data::has_tiff()) {                                               \
-    MESSAGE("skipped: this build has no libtiff (Debian: libtiff-dev)"); \
-    return;                                                              \
-  }
-
 std::string train(const Workshop& shop, const std::string& data, const std::string& more) {
   return "train --base 2 --depth 2 --crop 24 --batch 2 --steps 4 --val 1 --threads 1 --quiet --data " + data +
          " --out " + (shop / "run") + " " + more;
