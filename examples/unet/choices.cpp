@@ -57,7 +57,7 @@ data::Normalization normalization_of(const TrainFlags& flags, const data::ImageS
 
 data::Transform augmentation(const TrainFlags& flags) {
   std::vector<data::Transform> list;
-  if (flags.elastic > 0) list.push_back(data::random_elastic({.strength = flags.elastic}));
+  if (flags.elastic > 0) list.push_back(data::sometimes(0.5, data::random_elastic({.strength = flags.elastic})));
   if (flags.gamma > 0) list.push_back(data::random_intensity({.brightness = 0, .contrast = 0, .gamma = flags.gamma}));
   if (flags.blur > 0) list.push_back(data::sometimes(0.5, data::random_blur(flags.blur)));
   if (flags.noise > 0) list.push_back(data::sometimes(0.5, data::random_noise(flags.noise)));

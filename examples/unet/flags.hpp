@@ -51,10 +51,11 @@ struct TrainFlags : RunFlags {
     visit("class-weights", class_weights, Resume::fixed, "auto (1 / sqrt of a class's share), or numbers a,b,...");
     visit("threshold", threshold, Resume::fixed,
           "of two classes: a number, or auto: where the validation images score highest (mean IoU)");
-    visit("elastic", elastic, Resume::fixed, "deviation of elastic moves of a crop in pixels");
+    visit("elastic", elastic, Resume::fixed, "deviation of elastic moves in pixels, of half of the crops");
     visit("gamma", gamma, Resume::fixed, "deviation of the logarithm of a random gamma");
-    visit("blur", blur, Resume::fixed, "largest deviation of a random blur in pixels");
-    visit("noise", noise, Resume::fixed, "largest deviation of random noise, in deviations of the images");
+    visit("blur", blur, Resume::fixed, "largest deviation of a random blur in pixels, of half of the crops");
+    visit("noise", noise, Resume::fixed,
+          "largest deviation of random noise, in deviations of the images, on half of the crops");
     visit("up", up, Resume::fixed, "way up of the net: transpose, nearest, bilinear or pixel_shuffle");
     visit("norm", norm, Resume::fixed, "its normalisation: batch, group or instance");
     visit("residual", residual, Resume::fixed, "its blocks add their input");

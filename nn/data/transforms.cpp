@@ -89,6 +89,24 @@ class SmoothField {
   std::vector<Blend> across_;
 };
 
+/// The four pixels of a line between which a place lies, and what each contributes to a cubic through them (Keys,
+/// "Cubic convolution interpolation", 1981): a mean of two neighbours would blur what it reads.
+struct Reading {
+  std::int64_t at[4], nearest;
+  float weight[4];
+  Reading(double place, std::int64_t length) {
+    const double whole = std::floor(place);
+    const auto t = static_cast<float>(place - whole);
+    const auto first = static_cast<std::int64_t>(whole) - 1;
+    for (int i = 0; i < 4; ++i) at[i] = reflect(first + i, length);
+    nearest = t < 0.5f ? at[1] : at[2];
+    weight[0] = ((2 - t) * t - 1) * t / 2;
+    weight[1] = ((3 * t - 5) * t * t + 2) / 2;
+    weight[2] = ((4 - 3 * t) * t + 1) * t / 2;
+    weight[3] = (t - 1) * t * t / 2;
+  }
+};
+
 /// Rows of an image blurred along one axis, reflected at the ends.
 void blur_lines(const Tensor& from, Tensor& to, const std::vector<float>& weight, bool along_x) {
   const std::int64_t channels = from.size(0), height = from.size(1), width = from.size(2);
@@ -172,17 +190,16 @@ Transform random_elastic(const ElasticOptions& options) {
       for (std::int64_t x = 0; x < width; ++x) {
         const double v = static_cast<double>(y) + options.strength * dy[static_cast<std::size_t>(x)];
         const double u = static_cast<double>(x) + options.strength * dx[static_cast<std::size_t>(x)];
-        const auto row = static_cast<std::int64_t>(std::floor(v)), column = static_cast<std::int64_t>(std::floor(u));
-        const auto b = static_cast<float>(v - std::floor(v)), a = static_cast<float>(u - std::floor(u));
-        const std::int64_t y0 = reflect(row, height) * width, y1 = reflect(row + 1, height) * width;
-        const std::int64_t x0 = reflect(column, width), x1 = reflect(column + 1, width);
+        const Reading rows(v, height), columns(u, width);
         for (std::int64_t c = 0; c < image.size(0); ++c) {
-          const float* p = from + c * plane;
-          to[c * plane + y * width + x] =
-              (p[y0 + x0] * (1 - a) + p[y0 + x1] * a) * (1 - b) + (p[y1 + x0] * (1 - a) + p[y1 + x1] * a) * b;
+          float sum = 0;
+          for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j)
+              sum += rows.weight[i] * columns.weight[j] * from[c * plane + rows.at[i] * width + columns.at[j]];
+          to[c * plane + y * width + x] = sum;
         }
         raw::data<std::uint8_t>(out.label)[y * width + x] =
-            raw::data<std::uint8_t>(label)[(b < 0.5f ? y0 : y1) + (a < 0.5f ? x0 : x1)];
+            raw::data<std::uint8_t>(label)[rows.nearest * width + columns.nearest];
       }
     }
     sample = out;

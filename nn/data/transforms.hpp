@@ -34,7 +34,7 @@ struct ElasticOptions {
 };
 /// Pixels moved by a smooth random field (Simard et al., "Best practices for convolutional neural networks applied to
 /// visual document analysis", 2003; by cubic B-splines over a lattice of random moves). The image is read between
-/// pixels, the label at the nearest one, both continued by reflection.
+/// pixels by cubics, the label at the nearest one, both continued by reflection.
 Transform random_elastic(const ElasticOptions& options = {});
 
 struct IntensityOptions {

@@ -113,6 +113,14 @@ TEST_CASE("transforms: elastic moves are as large as asked for, smooth, and the 
   CHECK(std::sqrt(mean_of(squares)) < 3.5);
   CHECK(*std::max_element(jumps.begin(), jumps.end()) < 1);
   CHECK(after(random_elastic({.strength = 0}), sample.image).to_vector() == sample.image.to_vector());
+  // Noise keeps most of its power: a mean of two neighbours along each axis would leave 4/9 of it.
+  Generator random(1);
+  const Tensor noise = randn({1, size, size}, {}, random);
+  double before = 0, left = 0;
+  for (const double value : noise.to_vector()) before += value * value;
+  for (const double value : after(random_elastic({.strength = 3}), noise).to_vector()) left += value * value;
+  CHECK(left / before > 0.55);
+  CHECK(left / before < 0.8);
 }
 
 TEST_CASE("transforms: brightness, contrast, gamma") {
