@@ -40,10 +40,12 @@ missing_packages() {
   have_header doctest/doctest.h || echo doctest-dev
 }
 
-# What only tests want, and go without where it cannot be had: ONNX files and their checkers, NumPy, MPI.
+# What only tests want, and go without where it cannot be had: ONNX files and their checkers, NumPy, MPI,
+# OpenCV's matrices.
 optional_packages() {
   have_header onnx/onnx_pb.h || echo libonnx-dev libprotobuf-dev
   have_header dlpack/dlpack.h || echo libdlpack-dev
+  have_header opencv4/opencv2/core/version.hpp || echo libopencv-core-dev
   { command -v mpicxx && command -v mpirun; } >/dev/null 2>&1 || echo libopenmpi-dev openmpi-bin
   /usr/bin/python3 -c 'import numpy' >/dev/null 2>&1 || echo python3-numpy
   (cd / && /usr/bin/python3 -c 'import onnx.checker') >/dev/null 2>&1 || echo python3-onnx
