@@ -193,8 +193,9 @@ struct DataParallel::State {
   void share_out(std::int64_t bucket_bytes) {
     for (std::size_t i = members.size(); i-- > 0;) {
       Member& member = members[i];
-      const bool fits = !buckets.empty() && sizes.back() * 8 < bucket_bytes &&
-                        members[buckets.back().members[0]].parameter.dtype() == member.parameter.dtype();
+      const Dtype dtype = member.parameter.dtype();
+      const bool fits = !buckets.empty() && sizes.back() * static_cast<std::int64_t>(item_size(dtype)) < bucket_bytes &&
+                        members[buckets.back().members[0]].parameter.dtype() == dtype;
       if (!fits) {
         buckets.emplace_back();
         sizes.push_back(0);

@@ -61,7 +61,7 @@ class World {
 Tensor all_reduce(const Tensor& x);
 
 struct DataParallelOptions {
-  std::int64_t bucket_bytes = 1 << 20;  ///< gradients that travel together
+  std::int64_t bucket_bytes = 1 << 20;  ///< gradients travel together from this size on
 };
 
 /// Averages a module's gradients over the ranks. N ranks with a batch of B / N each get what one process gets with B,
