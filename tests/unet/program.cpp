@@ -209,8 +209,9 @@ TEST_CASE("duet_unet: bad input is one line, exit status 1, and earlier outputs 
   fs::copy(weights, shop.path / "cut.safetensors");
   fs::resize_file(shop.path / "cut.safetensors", 1000);
   refused("evaluate --weights " + (shop / "cut.safetensors"), "cut.safetensors");
-  refused("predict " + (shop / "none.png") + " --weights " + weights, "none.png");
-  refused("predict " + data + "/image " + data + "/image/0.png --weights " + weights, "0.png");
+  const std::string masks = " --out " + (shop / "masks");
+  refused("predict " + (shop / "none.png") + masks + " --weights " + weights, "none.png");
+  refused("predict " + data + "/image " + data + "/image/0.png" + masks + " --weights " + weights, "0.png");
   refused("evaluate --weights " + weights + " --data " + shop.data("many", 4),
           "label/0.png has the value 3: with 2 classes");
 
