@@ -35,6 +35,10 @@ Segmenter make_segmenter(const TrainFlags& flags, const Split& images) {
                            .ignore = static_cast<int>(flags.ignore),
                            .palette = images.train.palette(),
                            .variant = net_variant(flags)};
+  if (!options.palette.empty() && options.palette.size() < 3 * static_cast<std::size_t>(found))
+    fail<ValueError>("train",
+                     "{} has a palette of {} colours, there are {} classes: masks would have none for the last",
+                     images.train.palette_file(), options.palette.size() / 3, found);
   return Segmenter(options);
 }
 

@@ -91,12 +91,6 @@ struct ImageSet::Source {
     palette_from = path;
   }
 
-  void check_palette() const {
-    if (!palette.empty() && palette.size() < 3 * static_cast<std::size_t>(classes))
-      fail<ValueError>("ImageSet", "{} has a palette of {} colours, there are {} classes", palette_from,
-                       palette.size() / 3, classes);
-  }
-
   void to_classes(Tensor& label) const {
     std::uint8_t* ids = raw::data<std::uint8_t>(label);
     for (std::int64_t i = 0; i < label.numel(); ++i) ids[i] = class_of[ids[i]];
@@ -182,7 +176,6 @@ ImageSet ImageSet::open(const std::string& folder, const ImageSetOptions& option
     if (bytes <= options.cache_bytes) entry.cached = loaded;
   }
   source->read_values(first_with, options);
-  source->check_palette();
   for (Source::Entry& entry : source->entries)
     if (entry.cached.image.defined()) source->to_classes(entry.cached.label);
   return ImageSet(std::move(source));
@@ -219,6 +212,7 @@ int ImageSet::channels() const { return source_->channels; }
 int ImageSet::classes() const { return source_->classes; }
 bool ImageSet::black_and_white() const { return source_->black_and_white; }
 const std::vector<std::uint8_t>& ImageSet::palette() const { return source_->palette; }
+const std::string& ImageSet::palette_file() const { return source_->palette_from; }
 
 const ImageSet::Entry& ImageSet::entry(std::int64_t i) const {
   if (i < 0 || i >= size()) fail<ValueError>("ImageSet", "there is no image {} among {}", i, size());

@@ -42,7 +42,7 @@ class ImageSet {
   /// Every file is read and checked once. IoError: a missing or empty folder, an image without label or the reverse,
   /// two files of one stem, a broken file, a label with colours or another number of pages. ShapeError: a label of
   /// another size than its image, channel counts that do not fit. ValueError: label values that are neither, or no
-  /// class among options.classes.
+  /// class among options.classes, palettes that give an id different colours.
   static ImageSet open(const std::string& folder, const ImageSetOptions& options = {});
   /// Images of a generator (see synthetic.hpp, synthetic_shapes.hpp), named 000, 001, …
   static ImageSet generated(std::int64_t count, const SyntheticOptions& options = {});
@@ -54,8 +54,9 @@ class ImageSet {
   int classes() const;
   /// Whether label files hold 0/255, not class ids.
   bool black_and_white() const;
-  /// The colours (r, g, b, r, …) of the first label that is a palette; empty if none is.
+  /// The colours (r, g, b, r, …) of the label whose palette has the most of them, and that file; empty if none has one.
   const std::vector<std::uint8_t>& palette() const;
+  const std::string& palette_file() const;
   /// The stem of image i.
   const std::string& name(std::int64_t i) const;
   /// Height and width of image i.

@@ -126,6 +126,9 @@ TEST_CASE("duet_unet: labels that do not count, palettes, per-image normalizatio
     data::write_png(path, label, {.palette = colours});
   });
   CHECK(shop.run(train(shop, data, "--classes 3")).status == 1);
+  const Result few = shop.run(train(shop, data, "--classes 5"));
+  CHECK(few.status == 1);
+  CHECK(contains(few.errors, "label/0.png has a palette of 4 colours, there are 5 classes"));
   const Result trained = shop.run(train(shop, data, "--classes 3 --ignore 3 --normalize image-percentile"));
   REQUIRE_MESSAGE(trained.status == 0, trained.errors);
   CHECK(described(shop, "ignore") == "3");
