@@ -1,6 +1,11 @@
 # The files of ops/kernels/arch, each compiled once for every instruction set; one table of function pointers
 # per set is chosen at start. Always optimised, never with LTO or unity builds (see ops/kernels/arch/prelude.hpp).
 file(GLOB duet_arch_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/ops/kernels/arch/*.cpp)
+set(duet_arch_optimised -O3)
+if(DUET_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # With every access checked, more than inlining costs minutes of compiling and gains little.
+  set(duet_arch_optimised -O1 -finline-functions -finline-small-functions)
+endif()
 
 function(duet_add_arch name)
   if(NOT duet_arch_sources)
@@ -14,7 +19,7 @@ function(duet_add_arch name)
   target_compile_definitions(duet_arch_${name} PRIVATE DUET_ARCH_${upper})
   # -Wno-psabi: gcc remarks on the ABI of vectors passed to inlined functions. -Wno-maybe-uninitialized: gcc 12 finds
   # that of its own avx512 intrinsics.
-  target_compile_options(duet_arch_${name} PRIVATE -O3 -Wno-psabi -Wno-maybe-uninitialized -Wno-uninitialized ${ARGN})
+  target_compile_options(duet_arch_${name} PRIVATE ${duet_arch_optimised} -Wno-psabi -Wno-maybe-uninitialized -Wno-uninitialized ${ARGN})
   set_target_properties(duet_arch_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
     INTERPROCEDURAL_OPTIMIZATION OFF UNITY_BUILD OFF)
   target_sources(duet PRIVATE $<TARGET_OBJECTS:duet_arch_${name}>)

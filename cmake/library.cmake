@@ -28,6 +28,12 @@ endif()
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
+# The allocator tells AddressSanitizer where blocks end, and alone may look beyond (core/poison.hpp).
+if(DUET_SANITIZE MATCHES "address")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/core/allocator.cpp ${PROJECT_SOURCE_DIR}/core/arena.cpp
+    PROPERTIES COMPILE_OPTIONS -fno-sanitize=address COMPILE_DEFINITIONS DUET_ASAN)
+endif()
+
 # duet_hide_symbols(TARGET): a shared library shows what belongs to namespace duet and nothing of the libraries inside
 # it, which the host program may use in other versions. Sanitizers bring symbols of their own.
 function(duet_hide_symbols target)

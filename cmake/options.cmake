@@ -26,6 +26,6 @@ target_compile_features(duet_flags INTERFACE cxx_std_20)
 target_compile_options(duet_flags INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow
   $<$<BOOL:${DUET_WERROR}>:-Werror>)
 if(DUET_SANITIZE)
-  target_compile_options(duet_flags INTERFACE -fsanitize=${DUET_SANITIZE} -fno-omit-frame-pointer -g)
+  target_compile_options(duet_flags INTERFACE -fsanitize=${DUET_SANITIZE} -fno-omit-frame-pointer -g1)
   target_link_options(duet_flags INTERFACE -fsanitize=${DUET_SANITIZE})
 endif()

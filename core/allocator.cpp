@@ -3,6 +3,8 @@
 // that the block stays aligned.
 #include <duet/core/allocator.hpp>
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -12,6 +14,7 @@
 #include <duet/core/arena.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/op_in_flight.hpp>
+#include <duet/core/poison.hpp>
 
 namespace duet {
 namespace {
@@ -54,6 +57,7 @@ class Cache {
     std::lock_guard lock(mutex_);
     in_use_ -= header->bytes;
     --stats_.live_blocks;
+    forbid(memory, header->bytes);
     if (header->size_class == BlockHeader::in_arena) return arena_.give_back(header);
     try {
       free_[header->size_class].push_back(header);
@@ -82,6 +86,8 @@ class Cache {
     std::lock_guard lock(mutex_);
     drop_cached();
   }
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   void* take_small(std::int64_t bytes) {
@@ -94,7 +100,7 @@ class Cache {
         BlockHeader* const block = list.back();
         list.pop_back();
         cached_ -= rounded;
-        return hand_out(block);
+        return hand_out(block, bytes);
       }
       make_room(bytes, rounded, rounded);
     }
@@ -107,7 +113,8 @@ class Cache {
       if (raw == nullptr) refuse(bytes, "the system gives no more");
     }
     ++stats_.system_calls;
-    return hand_out(new (raw) BlockHeader{.size_class = index, .bytes = rounded});
+    forbid(raw, static_cast<std::int64_t>(whole));
+    return hand_out(new (raw) BlockHeader{.size_class = index, .bytes = rounded}, bytes);
   }
 
   /// Null where the arena has no room, which the system's own allocator may have.
@@ -116,7 +123,7 @@ class Cache {
     std::lock_guard lock(mutex_);
     if (BlockHeader* const block = arena_.find(rounded, true)) {
       arena_.take(block, rounded);
-      return hand_out(block);
+      return hand_out(block, bytes);
     }
     make_room(bytes, rounded, rounded - std::min(rounded, arena_.cached_at_end()));
     BlockHeader* block = arena_.find(rounded, false);
@@ -126,7 +133,7 @@ class Cache {
       block = arena_.grow(rounded);
     if (block == nullptr) return nullptr;
     ++stats_.system_calls;
-    return hand_out(block);
+    return hand_out(block, bytes);
   }
 
   /// Sees to it that a block of `rounded` bytes, for which the system has to give `more`, stays within the limit, or
@@ -136,10 +143,12 @@ class Cache {
     drop_cached();
     if (in_use_ + rounded > stats_.limit) refuse(bytes, "the limit set is reached");
   }
-  void* hand_out(BlockHeader* block) {
+  /// A free block, of which `bytes` were asked for.
+  void* hand_out(BlockHeader* block, std::int64_t bytes) {
     in_use_ += block->bytes;
     ++stats_.live_blocks;
     stats_.peak_in_use = std::max(stats_.peak_in_use, in_use_);
+    permit(block->memory(), bytes);
     return block->memory();
   }
   std::int64_t cached() const { return cached_ + arena_.cached(); }
@@ -163,9 +172,17 @@ class Cache {
   MemoryStats stats_;
 };
 
+Cache& cache();
+
+/// A thread that is inside while another forks would leave the child a lock that nobody opens.
+Cache* make_cache() {
+  ::pthread_atfork([] { cache().lock(); }, [] { cache().unlock(); }, [] { cache().unlock(); });
+  return new Cache;
+}
+
 /// Never destroyed: tensors with static storage duration may outlive any order of destructors.
 Cache& cache() {
-  static Cache* instance = new Cache;
+  static Cache* instance = make_cache();
   return *instance;
 }
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include <duet/core/platform.hpp>
+#include <duet/core/poison.hpp>
 
 namespace duet {
 namespace {
@@ -39,6 +40,7 @@ bool Arena::commit(char* end) {
   // An eighth more than needed: addresses cost nothing until they are touched.
   char* const up_to = std::min(end_, base_ + round_up(end - base_ + (end - base_) / 8, commit_step));
   if (!commit_addresses(committed_, up_to - committed_)) return false;
+  forbid(committed_, up_to - committed_);
   committed_ = up_to;
   return true;
 }
