@@ -45,7 +45,10 @@ class BackwardPass {
     try {
       walk();
     } catch (...) {
-      for (auto one = undo_.rbegin(); one != undo_.rend(); ++one) one->impl->leaf->grad = one->before;
+      for (auto one = undo_.rbegin(); one != undo_.rend(); ++one) {
+        const LeafLock lock(*one->impl);
+        std::swap(one->impl->leaf->grad, one->before);
+      }
       throw;
     }
     return std::move(captured_);
@@ -177,20 +180,29 @@ class BackwardPass {
     if (auto wanted = captures_.find(&node); wanted != captures_.end())
       for (const Capture& one : wanted->second) captured_[one.position] = gradient;
     if (capturing_) return;
-    undo_.push_back({impl, impl->leaf->grad});
-    accumulate(impl->leaf->grad, gradient);
+    accumulate(impl, std::move(gradient));
     const auto post = impl->leaf->post_accumulate_hooks;
     for (const auto& hook : post) hook.second(Tensor(impl));
   }
 
-  void accumulate(Tensor& grad, Tensor& gradient) const {
-    if (grad.defined()) {
-      grad = joined(grad, std::move(gradient));  // the copied handle keeps what grad was, for undo_
-    } else if (create_graph_) {
-      grad = gradient;
-    } else {
-      // A cotangent may be shared with the user or with another leaf; grad() is the leaf's own to change.
-      grad = is_sole(gradient) ? std::move(gradient) : raw::clone(gradient);
+  /// Adds to grad(). What is there is taken out, summed and put back, as often as another thread's backward has put
+  /// something in its place meanwhile.
+  void accumulate(const std::shared_ptr<TensorImpl>& impl, Tensor gradient) {
+    // A cotangent may be shared with the user or with another leaf; grad() is the leaf's own to change.
+    bool own = create_graph_ || is_sole(gradient);
+    for (;;) {
+      undo_.push_back({impl, {}});
+      Tensor& before = undo_.back().before;
+      {
+        const LeafLock lock(*impl);
+        before = std::move(impl->leaf->grad);
+        if (own && !before.defined()) {
+          impl->leaf->grad = std::move(gradient);
+          return;
+        }
+      }
+      gradient = before.defined() ? joined(before, std::move(gradient)) : raw::clone(gradient);
+      own = true;
     }
   }
 

@@ -22,6 +22,7 @@ void require_gradient(const char* what, const Tensor& tensor) {
 }
 
 LeafState& leaf_state(TensorImpl& impl) {
+  const LeafLock lock(impl);
   if (!impl.leaf) impl.leaf = std::make_unique<LeafState>();
   return *impl.leaf;
 }

@@ -3,8 +3,6 @@
 // that the block stays aligned.
 #include <duet/core/allocator.hpp>
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
@@ -14,6 +12,7 @@
 #include <duet/core/arena.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/op_in_flight.hpp>
+#include <duet/core/platform.hpp>
 #include <duet/core/poison.hpp>
 
 namespace duet {
@@ -176,7 +175,7 @@ Cache& cache();
 
 /// A thread that is inside while another forks would leave the child a lock that nobody opens.
 Cache* make_cache() {
-  ::pthread_atfork([] { cache().lock(); }, [] { cache().unlock(); }, [] { cache().unlock(); });
+  on_fork([] { cache().lock(); }, [] { cache().unlock(); }, [] { cache().unlock(); });
   return new Cache;
 }
 

@@ -69,7 +69,9 @@ void check_floating(const char* op, Dtype dtype) {
 
 }  // namespace
 
-std::uint64_t Generator::reserve(std::uint64_t blocks) { return std::exchange(position_, position_ + blocks); }
+std::uint64_t Generator::reserve(std::uint64_t blocks) {
+  return __atomic_fetch_add(&position_, blocks, __ATOMIC_RELAXED);
+}
 
 std::uint64_t Generator::next() {
   const Block b = philox(seed_, reserve(1));

@@ -9,8 +9,8 @@
 
 namespace duet {
 
-/// A stream of random numbers: a seed, and how far it was read. Copies continue from the same place. Not
-/// thread-safe.
+/// A stream of random numbers: a seed, and how far it was read. Copies continue from the same place.
+/// Threads may draw from one at once, and none gets what another gets; set_state() is for one that is alone.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0) : seed_(seed) {}
@@ -35,8 +35,8 @@ class Generator {
   std::uint64_t seed_, position_ = 0;
 };
 
-/// The generator of this process; manual_seed() sets it, and functions without a generator draw from it. Guarded by
-/// the caller: threads that draw should have their own.
+/// The generator of this process; manual_seed() sets it, and functions without a generator draw from it. Where
+/// several threads do, it is left to chance which gets what: give each a generator of its own where that matters.
 Generator& default_generator();
 void manual_seed(std::uint64_t seed);
 

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 #include <duet/core/fail.hpp>
 #include <duet/core/node.hpp>
 #include <duet/core/op_in_flight.hpp>
+#include <duet/core/platform.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tensor_impl.hpp>
 
@@ -150,10 +152,30 @@ Tensor unpack_saved(Node& node, int index, bool output) {
 Tensor Vjp::input(int i) const { return unpack_saved(node_, i, false); }
 Tensor Vjp::output(int j) const { return unpack_saved(node_, j, true); }
 
+namespace {
+std::mutex leaf_locks[64];  // shared by the leaves: one in each would make every leaf larger
+
+void lock_leaves() {
+  for (std::mutex& one : leaf_locks) one.lock();
+}
+void unlock_leaves() {
+  for (std::mutex& one : leaf_locks) one.unlock();
+}
+}  // namespace
+
+LeafLock::LeafLock(const TensorImpl& leaf) : slot_(reinterpret_cast<std::uintptr_t>(&leaf) / sizeof leaf % 64) {
+  // A thread that holds one while another forks would leave the child a lock that nobody opens.
+  static const bool registered = (on_fork(lock_leaves, unlock_leaves, unlock_leaves), true);
+  (void)registered;
+  leaf_locks[slot_].lock();
+}
+LeafLock::~LeafLock() { leaf_locks[slot_].unlock(); }
+
 Edge gradient_edge(const Tensor& tensor) {
   if (!tensor.requires_grad()) return {};
   TensorImpl& impl = impl_of(tensor);
   if (impl.grad_fn) return {impl.grad_fn, impl.output_index};
+  const LeafLock lock(impl);
   if (!impl.leaf) impl.leaf = std::make_unique<LeafState>();
   NodePtr accumulator = impl.leaf->accumulator.lock();
   if (!accumulator) {

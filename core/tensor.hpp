@@ -30,7 +30,7 @@ struct TensorOptions {
 };
 
 struct BackwardOptions;
-
+/// Threads may read one tensor together, and run graphs of their own that end at one leaf; a writer has to be alone.
 class Tensor {
  public:
   /// The undefined tensor.

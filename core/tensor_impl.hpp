@@ -10,6 +10,7 @@
 namespace duet {
 
 using NodePtr = std::shared_ptr<Node>;
+struct TensorImpl;
 
 /// What only a leaf that requires a gradient has.
 struct LeafState {
@@ -18,6 +19,19 @@ struct LeafState {
   // Called after grad was accumulated in a backward. Shared with the handles that remove them.
   std::vector<std::pair<std::uint64_t, Callable<void(const Tensor&)>>> post_accumulate_hooks;
   std::vector<std::pair<std::uint64_t, Callable<Tensor(const Tensor&)>>> hooks;
+};
+
+/// Held while a leaf's state is made or its gradient exchanged: graphs of several threads may end at one leaf. Nothing
+/// is computed or freed under it.
+class LeafLock {
+ public:
+  explicit LeafLock(const TensorImpl& leaf);
+  ~LeafLock();
+  LeafLock(const LeafLock&) = delete;
+  LeafLock& operator=(const LeafLock&) = delete;
+
+ private:
+  std::size_t slot_;
 };
 
 struct TensorImpl {

@@ -100,7 +100,7 @@ class Buffer : public Tensor {
 struct LoadOptions {
   bool strict = true;  ///< missing and unexpected names are errors
 };
-
+/// Threads may call one module together in evaluation, which changes nothing in it; training and loading are for one.
 class Module {
  public:
   /// Stands alone.

@@ -2,6 +2,7 @@
 // room, and the consumer takes them in order.
 #include <duet/nn/data/loader.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <exception>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <duet/core/fail.hpp>
+#include <duet/core/platform.hpp>
 #include <duet/core/raw.hpp>
 
 namespace duet::data {
@@ -58,6 +60,14 @@ void stack(Tensor& batch, const Tensor& part, std::int64_t at, std::int64_t coun
                 bytes);
 }
 
+/// How many forks, from the first call on, led to this process.
+int forks() {
+  static std::atomic<int> count{0};
+  static const bool registered = (on_fork([] {}, [] {}, [] { count.fetch_add(1); }), true);
+  (void)registered;
+  return count.load();
+}
+
 }  // namespace
 
 Generator sample_generator(std::uint64_t seed, std::int64_t epoch, std::int64_t index) {
@@ -90,6 +100,7 @@ struct DataLoader::State {
   std::shared_ptr<const std::vector<std::int64_t>> order;
   bool stop = false;
   std::vector<std::thread> threads;
+  int process = 0;  // where the threads are: the number of forks that led to it
 
   State(std::shared_ptr<const Dataset> set, const LoaderOptions& given, std::int64_t batches)
       : dataset(std::move(set)), options(given), per_epoch(batches) {}
@@ -154,6 +165,7 @@ struct DataLoader::State {
 
   /// Starts the workers at the first batch that is asked for. If the system gives no threads, the consumer works.
   void start() {
+    if (threads.empty()) process = forks();
     while (static_cast<int>(threads.size()) < options.workers) {
       try {
         threads.emplace_back([this] { serve(); });
@@ -163,7 +175,16 @@ struct DataLoader::State {
     }
   }
 
+  /// Whether the workers stayed in the process from which this one was forked.
+  bool left_behind() const { return !threads.empty() && process != forks(); }
+  void require_workers(const char* op) const {
+    if (left_behind())
+      fail<ValueError>(op, "its {} workers stayed in the process from which this one was forked: make a loader here",
+                       threads.size());
+  }
+
   Sample take() {
+    require_workers("DataLoader");
     start();
     std::unique_lock lock(mutex);
     if (threads.empty()) {
@@ -181,6 +202,7 @@ struct DataLoader::State {
 
   void jump(std::int64_t number) {
     if (number == next) return;
+    require_workers("DataLoader.seek");
     next = number;
     {
       std::lock_guard lock(mutex);
@@ -211,7 +233,12 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptio
     fail<ValueError>("DataLoader", "{} processes do not divide a batch of {}", options.shares, options.batch_size);
   if (last % options.shares != 0)
     fail<ValueError>("DataLoader", "{} processes do not divide the last batch, of {} samples", options.shares, last);
-  state_ = std::make_unique<State>(std::move(dataset), options, batches);
+  state_.reset(new State(std::move(dataset), options, batches));
+}
+
+/// In a forked child it is left as it is: there are no threads to join, and its locks may never open.
+void DataLoader::End::operator()(State* state) const {
+  if (!state->left_behind()) delete state;
 }
 
 DataLoader::~DataLoader() = default;

@@ -25,7 +25,7 @@ struct LoaderOptions {
 
 /// Iterates over batches: a Sample whose tensors have a leading batch dimension. Each loop over it is one epoch, also
 /// after a loop that was left early; the workers are at the next epoch's batches while this one's last are consumed.
-/// For one consuming thread.
+/// For one consuming thread, in the process that began it: a forked child makes a loader of its own (ValueError).
 ///
 /// Where several processes share each batch of `batch_size`, a loader makes the samples of its own share alone: of the
 /// samples that one process would get, random numbers included, part `share` of `shares` equal parts.
@@ -73,7 +73,10 @@ class DataLoader {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  struct End {
+    void operator()(State* state) const;
+  };
+  std::unique_ptr<State, End> state_;
 };
 
 }  // namespace duet::data

@@ -24,7 +24,7 @@ struct ParameterGroup {
   std::vector<Tensor> parameters;
   Options options = {};
 };
-
+/// For one thread, and while it steps nobody else uses its parameters.
 class Optimizer {
  public:
   virtual ~Optimizer() = default;

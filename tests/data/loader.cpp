@@ -1,5 +1,7 @@
 // DataLoader: one order for one seed on any number of workers, and errors that arrive where they are due.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -54,7 +56,7 @@ std::vector<double> first_targets(DataLoader& loader) {
 
 TEST_CASE("loader: the same batches for the same seed on any number of workers") {
   std::vector<std::vector<double>> expected;
-  for (const int workers : {0, 1, 2, 5}) {
+  for (const int workers : {0, 1, 2, 5, 8}) {
     DataLoader loader(Numbers(23), {.batch_size = 4, .seed = 3, .workers = workers, .prefetch = 3});
     const auto batches = two_epochs(loader);
     CHECK(batches.size() == 2 * 2 * 6);
@@ -193,4 +195,23 @@ TEST_CASE("loader: a loader that goes away while its workers work") {
     DataLoader moved = std::move(loader);
     CHECK(first_targets(moved).size() == 2);
   }
+}
+
+TEST_CASE("loader: a forked child is told that the workers stayed behind, and can make a loader of its own") {
+  auto loader = std::make_unique<DataLoader>(Numbers(1000), LoaderOptions{.batch_size = 2, .seed = 5, .workers = 2});
+  const std::vector<double> first = first_targets(*loader);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(20);  // a hang must not stop the suite
+    const bool told = contains(message_of<ValueError>([&] { first_targets(*loader); }), "make a loader here") &&
+                      contains(message_of<ValueError>([&] { loader->seek(3, 1); }), "make a loader here");
+    loader.reset();
+    DataLoader own(Numbers(1000), {.batch_size = 2, .seed = 5, .workers = 2});
+    _exit(told && first_targets(own) == first ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
 }
