@@ -20,6 +20,7 @@
 #include <duet/core/tape.hpp>
 #include <duet/core/tensor.hpp>
 #include <duet/core/version.hpp>
+#include <duet/core/warning.hpp>
 #include <duet/ops/activation.hpp>
 #include <duet/ops/compare.hpp>
 #include <duet/ops/conv.hpp>

@@ -1,10 +1,13 @@
 // Normalisation layers: parameters, running statistics, and the ops that do the work.
 #include <duet/nn/norm.hpp>
 
+#include <algorithm>
+
 #include <duet/autograd/checkpoint.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
+#include <duet/core/warning.hpp>
 #include <duet/nn/layer.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/norm.hpp>
@@ -38,6 +41,22 @@ void start_statistics(std::int64_t features, Buffer& mean, Buffer& var, Buffer& 
   batches = zeros({}, {.dtype = i64});
 }
 
+/// Warns of running statistics that are still what start_statistics() made: no batch was counted, and nothing loaded.
+void warn_of_fresh(const char* layer, const Module& module, const Tensor& mean, const Tensor& var,
+                   const Tensor& batches) {
+  if (!batches.defined() || batches.item() != 0) return;
+  const auto all = [](const Tensor& statistics, double value) {
+    const std::vector<double> values = statistics.to_vector();
+    return std::all_of(values.begin(), values.end(), [&](double one) { return one == value; });
+  };
+  if (!all(mean, 0) || !all(var, 1)) return;
+  const std::string path = module.path();
+  warn_once(layer,
+            fmt::format("{} is in evaluation and its running statistics were never updated, so it normalises by mean "
+                        "0 and variance 1: train it or load weights first, or turn track_running_stats off",
+                        path.empty() ? "a layer" : "'" + path + "'"));
+}
+
 void count_batch(Buffer& batches) { assign(batches, Tensor::scalar(batches.item() + 1, {.dtype = i64})); }
 
 }  // namespace
@@ -67,6 +86,7 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
   if (total && is_training()) return by_whole_batch(x);
   const bool by_batch = is_training() || !options.track_running_stats;
   const bool tracked = is_training() && options.track_running_stats;
+  if (!by_batch) warn_of_fresh(batch_names[N - 1], *this, running_mean, running_var, num_batches_tracked);
   double momentum = options.momentum.value_or(0);
   if (tracked && !options.momentum) momentum = 1 / (num_batches_tracked.item() + 1);
   const auto result = batch_norm(x, running_mean, running_var, weight, bias,
@@ -144,8 +164,10 @@ InstanceNorm<N>::InstanceNorm(Module* parent, std::string name, std::int64_t cou
 template <int N>
 Tensor InstanceNorm<N>::forward(const Tensor& x) {
   check_input(instance_names[N - 1], x, N, false, features);
-  if (options.track_running_stats && !is_training())
+  if (options.track_running_stats && !is_training()) {
+    warn_of_fresh(instance_names[N - 1], *this, running_mean, running_var, num_batches_tracked);
     return batch_norm(x, running_mean, running_var, weight, bias, {.eps = options.eps}).y;
+  }
   const Tensor y = instance_norm(x, weight, bias, {.eps = options.eps});
   if (options.track_running_stats && !is_recomputing()) {
     const NoGradGuard no_grad;

@@ -16,7 +16,8 @@ struct BatchNormOptions {
 };
 
 /// Normalises each channel of x (N, C, S…) by the batch in training and by running statistics in evaluation (Ioffe and
-/// Szegedy 2015). N is the number of dimensions S: BatchNorm1d takes (N, C) too. ShapeError for another rank.
+/// Szegedy 2015), and warns (core/warning.hpp) if those were never updated nor loaded. N is the number of dimensions S:
+/// BatchNorm1d takes (N, C) too. ShapeError for another rank.
 template <int N>
 class BatchNorm : public Module {
  public:

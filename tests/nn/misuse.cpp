@@ -9,6 +9,7 @@
 #include <duet/core/factory.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/tape.hpp>
+#include <duet/core/warning.hpp>
 #include <duet/nn/activation.hpp>
 #include <duet/nn/container.hpp>
 #include <duet/nn/data/loader.hpp>
@@ -36,6 +37,12 @@ Tensor leaf() { return ones({2, 3}, {.requires_grad = true}); }
 struct Forgotten : nn::Module {
   nn::Linear layer{3, 2};  // not registered: no {this, "layer"}
   Tensor forward(const Tensor& x) override { return layer(x); }
+};
+
+/// For a scope, warnings are errors.
+struct WarningsThrow {
+  WarningHandler before = set_warning_handler([](const std::string& text) { throw ValueError(text); });
+  ~WarningsThrow() { set_warning_handler(before); }
 };
 
 struct Mistake {
@@ -115,6 +122,14 @@ const Mistake mistakes[] = {
      {Kind::value, "needs more than one value per channel to have a variance",
       [] {
         nn::BatchNorm1d{3}(ones({1, 3}));
+      }}},
+    {"a batch norm in evaluation that never saw a batch",
+     {Kind::value, "train it or load weights first",
+      [] {
+        const WarningsThrow strict;
+        nn::BatchNorm1d norm{3};
+        norm.eval();
+        norm(ones({2, 3}));
       }}},
     {"a member that is not registered",
      {Kind::value, "is not registered in it, so its parameters would not be",

@@ -5,6 +5,7 @@
 
 #include <duet/core/factory.hpp>
 #include <duet/core/random.hpp>
+#include <duet/core/warning.hpp>
 #include <duet/nn/norm.hpp>
 #include <duet/nn/pool.hpp>
 #include <duet/ops/elementwise.hpp>
@@ -67,6 +68,41 @@ TEST_CASE("batch norm without a momentum averages batches, and without statistic
   const auto in_training = plain(x).to_vector();
   plain.eval();
   CHECK(plain(x).to_vector() == in_training);
+}
+
+TEST_CASE("running statistics that were never updated are warned of in evaluation, once") {
+  std::vector<std::string> said;
+  const WarningHandler before = set_warning_handler([&](const std::string& text) { said.push_back(text); });
+  struct Net : nn::Module {
+    nn::BatchNorm2d first{this, "first", 3}, second{this, "second", 3};
+    nn::InstanceNorm2d third{this, "third", 3, {.track_running_stats = true}};
+    Tensor forward(const Tensor& x) override { return third(second(first(x))); }
+  } net, other;
+  const Tensor x = randn({2, 3, 4, 4});
+  net.eval();
+  const Tensor y = net(x);  // it is a warning: the values are those of mean 0 and variance 1
+  net(x);
+  REQUIRE(said.size() == 2);
+  CHECK(said[0].find("[BatchNorm2d] 'first' is in evaluation and its running statistics were never updated") == 0);
+  CHECK(said[1].find("[InstanceNorm2d] 'third'") == 0);
+  CHECK(nn::BatchNorm2d{3, {.affine = false}}.eval().forward(x).to_vector() == net.first(x).to_vector());
+
+  // Silent: a model that saw a batch, one that was given the statistics of such a one, a layer that tracks none.
+  const auto counted = [&](auto&& body) {
+    set_warning_handler([&](const std::string& text) { said.push_back(text); });
+    said.clear();
+    body();
+    return said.size();
+  };
+  net.train()(x);
+  CHECK(counted([&] { net.eval()(x); }) == 0);
+  NamedTensors statistics;
+  for (const auto& [name, tensor] : net.state_dict())
+    if (name.find("num_batches") == std::string::npos) statistics.emplace_back(name, tensor);
+  other.load_state_dict(statistics, {.strict = false});
+  CHECK(counted([&] { other.eval()(x); }) == 0);
+  CHECK(counted([&] { nn::BatchNorm2d{3, {.track_running_stats = false}}.eval()(x); }) == 0);
+  set_warning_handler(before);
 }
 
 TEST_CASE("normalisation layers refuse inputs of another form") {
