@@ -6,6 +6,7 @@
 #include <duet/ops/kernels/conv_paths.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
 #include <duet/ops/kernels/conv_winograd.hpp>
+#include <duet/ops/kernels/matmul.hpp>
 
 namespace duet::kernels {
 namespace {
@@ -21,6 +22,17 @@ void fill_bias(const ConvReading& r, const T* bias, T* out) {
   const Index channels = r.groups * r.out_channels;
   for (Index plane = 0; plane < r.batch * channels; ++plane)
     std::fill_n(out + plane * r.out_plane, r.out_plane, bias ? bias[plane % channels] : T(0));
+}
+
+/// Whether the kernel covers the large side once, and the small one is a pixel: then a picture is a row of numbers, the
+/// weight a matrix, and nothing has to be packed (the first layer of a generator, the last of a discriminator).
+bool is_product(const ConvGeometry& g) {
+  bool product = g.groups == 1 && g.large_channels > 0 && g.small_channels > 0;
+  for (int i = 0; i < g.rank; ++i) {
+    const ConvAxis& a = g.axis[i];
+    product = product && a.small == 1 && a.large == a.kernel && a.padding == 0 && (a.dilation == 1 || a.kernel == 1);
+  }
+  return product;
 }
 
 /// Vectors of channels run at nearly the machine's peak, but each sum has to be turned into its plane, which costs
@@ -72,12 +84,20 @@ void compute(const ConvReading& r, const T* source, const T* weight, const T* bi
 
 template <class T>
 void conv(const ConvGeometry& geometry, std::int64_t batch, const T* x, const T* w, const T* bias, T* y) {
-  compute(read_small(geometry, batch), x, w, bias, y);
+  const ConvReading r = read_small(geometry, batch);
+  if (!is_product(geometry)) return compute(r, x, w, bias, y);
+  const std::int64_t row = geometry.large_shape(1).numel(), channels = geometry.small_channels;
+  if (bias) fill_bias(r, bias, y);
+  matmul(false, true, batch, channels, row, x, row, w, row, y, channels, bias != nullptr);
 }
 
 template <class T>
 void conv_transpose(const ConvGeometry& geometry, std::int64_t batch, const T* y, const T* w, const T* bias, T* x) {
-  compute(read_large(geometry, batch), y, w, bias, x);
+  const ConvReading r = read_large(geometry, batch);
+  if (!is_product(geometry)) return compute(r, y, w, bias, x);
+  const std::int64_t row = geometry.large_shape(1).numel(), channels = geometry.small_channels;
+  if (bias) fill_bias(r, bias, x);
+  matmul(false, false, batch, row, channels, y, channels, w, row, x, row, bias != nullptr);
 }
 
 /// Either side's channels may lie in vectors: those that fill them better. Few on both sides: rows of pixels.
@@ -88,6 +108,10 @@ void conv_weight(const ConvGeometry& geometry, std::int64_t batch, const T* x, c
   if (geometry.large_shape(batch).numel() == 0 || geometry.small_shape(batch).numel() == 0) {
     std::fill_n(w, count, T(0));
     return;
+  }
+  if (is_product(geometry)) {
+    const std::int64_t row = geometry.large_shape(1).numel(), channels = geometry.small_channels;
+    return matmul(true, false, channels, row, batch, y, channels, x, row, w, row, false);
   }
   const ConvReading to_small = read_small(geometry, batch), to_large = read_large(geometry, batch);
   if constexpr (sizeof(T) == sizeof(float))

@@ -139,6 +139,13 @@ const ConvCase blocked_cases[] = {
     plain(7, 200, 200, {5, 5, 1, 1, 0, 1}),
     plain(4, 1, 1, {50, 50, 5, 1, 2, 1}),
     plain(3, 2, 3, {61, 61, 3, 1, 1, 1}),
+    plain(64, 40, 33, {7, 1, 7, 1, 0, 1}),  // products of matrices, and their neighbours that are none
+    plain(5, 70, 3, {4, 1, 4, 3, 0, 1}),
+    plain(70, 130, 40, {1, 1, 1, 2, 0, 3}),
+    plain(3, 20, 30, {4, 1, 4, 1, 1, 1}),
+    plain(3, 20, 30, {5, 1, 4, 2, 0, 1}),
+    plain(3, 20, 30, {4, 1, 4, 1, 0, 1}, 2),
+    plain(3, 20, 30, {3, 1, 3, 1, 0, 2}),
 };
 
 }  // namespace
