@@ -179,7 +179,7 @@ void DigitTraining::step() {
   net_.train();
   const auto values = run_.watched([&]() -> std::vector<double> {
     optimizer_.zero_grad();
-    const Tensor loss = cross_entropy(net_(batch.image), batch.target, {.label_smoothing = 0.05});
+    const Tensor loss = cross_entropy(net_(batch.image), batch.target);
     loss.backward();
     return {loss.item(), optim::grad_norm(net_.parameters())};
   });

@@ -72,6 +72,8 @@ void GanTraining::finish() {
   save();
   write_report();
   run_.publish();
+  if (wasserstein())
+    run_.progress.print(fmt::format("slope of the critic on the mixing line {:.4f}", run_.metrics.last("slope")));
   run_.progress.print(fmt::format("look at {}", run_.folder().published("report.html")));
 }
 

@@ -40,9 +40,9 @@ nn::GanNorm norm_of(const GanFlags& flags) {
   return flags.model == "wgan-gp" ? nn::GanNorm::none : nn::GanNorm::batch;
 }
 
-optim::AdamOptions adam_of(const GanFlags& flags) {
+optim::AdamOptions adam_of(const GanFlags& flags, double lr) {
   const bool wasserstein = flags.model == "wgan-gp";
-  return {.lr = flags.lr, .betas = {wasserstein ? 0.0 : 0.5, wasserstein ? 0.9 : 0.999}};
+  return {.lr = lr, .betas = {wasserstein ? 0.0 : 0.5, wasserstein ? 0.9 : 0.999}};
 }
 
 Tensor judged(const Tensor& logits, double truth) {
@@ -51,6 +51,14 @@ Tensor judged(const Tensor& logits, double truth) {
 
 }  // namespace
 
+void settle(GanFlags& flags) {
+  const bool wasserstein = flags.model == "wgan-gp";
+  if (flags.lr < 0) flags.lr = wasserstein ? 5e-4 : 1e-3;
+  if (flags.lr_discriminator < 0) flags.lr_discriminator = wasserstein ? 1e-3 : 2e-4;
+}
+
+double rate_at(double fraction) { return std::min(1.0, 2 * (1 - fraction)); }
+
 void check(const GanFlags& flags) {
   check_run(flags);
   need(flags.model == "dcgan" || flags.model == "wgan-gp", "model", "dcgan or wgan-gp", flags.model);
@@ -58,9 +66,12 @@ void check(const GanFlags& flags) {
   need(flags.batch >= 2 && flags.batch <= 65536, "batch", "2 to 65536", flags.batch);
   need(flags.latent >= 1 && flags.latent <= 65536, "latent", "1 to 65536", flags.latent);
   need(flags.base >= 1 && flags.base <= 4096, "base", "1 to 4096", flags.base);
+  need(flags.hidden >= 0 && flags.hidden <= 65536, "hidden", "0 to 65536", flags.hidden);
   need(flags.critics >= 1 && flags.critics <= 1000, "critics", "1 to 1000", flags.critics);
   need(flags.penalty >= 0 && flags.penalty <= 1e6, "penalty", "0 to 1000000", flags.penalty);
   need(flags.lr > 0 && flags.lr <= 1e30, "lr", "more than 0", flags.lr);
+  need(flags.lr_discriminator > 0 && flags.lr_discriminator <= 1e30, "lr-discriminator", "more than 0",
+       flags.lr_discriminator);
   need(flags.ema_decay >= 0 && flags.ema_decay < 1, "ema-decay", "at least 0 and below 1", flags.ema_decay);
 }
 
@@ -98,11 +109,12 @@ GanTraining::GanTraining(const GanFlags& flags)
       options_{.image_size = data_.train.side(),
                .channels = data_.train.channels(),
                .latent = flags.latent,
-               .base_channels = flags.base},
+               .base_channels = flags.base,
+               .hidden = flags.hidden},
       generator_(options_),
       discriminator_(options_, norm_of(flags)),
-      of_generator_(generator_.parameters(), adam_of(flags)),
-      of_discriminator_(discriminator_.parameters(), adam_of(flags)),
+      of_generator_(generator_.parameters(), adam_of(flags, flags.lr)),
+      of_discriminator_(discriminator_.parameters(), adam_of(flags, flags.lr_discriminator)),
       average_(generator_, {.decay = flags.ema_decay, .warm_up = true}),
       feed_(data::DataLoader(data::TensorDataset(unit_images(data_.train.images) * 2.0 - 1.0, data_.train.labels),
                              {.batch_size = flags.batch, .drop_last = true, .seed = flags.seed})),
@@ -201,6 +213,8 @@ std::vector<double> GanTraining::wgan_step() {
 void GanTraining::step() {
   generator_.train();
   discriminator_.train();
+  of_generator_.set_lr(flags_.lr * rate_at(run_.fraction()));
+  of_discriminator_.set_lr(flags_.lr_discriminator * rate_at(run_.fraction()));
   const std::vector<double> values = wasserstein() ? wgan_step() : dcgan_step();
   average_.update();
   ++run_.step;

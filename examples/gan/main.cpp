@@ -7,7 +7,9 @@
 #include <exception>
 #include <filesystem>
 #include <memory>
+#include <numeric>
 
+#include <duet/core/npy.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/core/version.hpp>
 #include <duet/nn/data/png.hpp>
@@ -25,6 +27,7 @@ namespace {
 void train(GanFlags flags, const CLI::App& command) {
   if (flags.resume) take_flags_of_run(flags, command);
   if (flags.steps == 0 && flags.epochs == 0 && flags.minutes == 0) flags.epochs = 10;
+  settle(flags);
   check(flags);
   if (flags.threads > 0) set_num_threads(flags.threads);
   GanTraining training(flags);
@@ -58,33 +61,53 @@ void sample(const SampleFlags& flags) {
 }
 
 struct EvaluateFlags {
-  std::string weights, classifier, data;
+  std::string weights, pictures, classifier, data;
   std::int64_t generated = 6000, val = 2000, samples = 2000;
   std::uint64_t seed = 0;
   int threads = 0;
 };
 
+/// Samples of the generator in --weights.
+Tensor drawn_samples(const EvaluateFlags& flags) {
+  const auto generator = nn::GanGenerator::load(flags.weights);
+  Generator random(flags.seed);
+  return pictures_of(*generator, generator->noise(flags.samples, random));
+}
+
+/// Samples that another program drew: (N, channels, side, side) f32 in [0, 1].
+Tensor read_samples(const std::string& path) {
+  const Tensor pictures = load_npy(path);
+  if (pictures.dtype() != f32 || pictures.rank() != 4 || pictures.size(0) < 2)
+    fail<ShapeError>("--pictures", "{} must hold f32 images (N, channels, height, width), at least two: it is {}", path,
+                     to_string(spec_of(pictures)));
+  for (const double value : pictures.to_vector())
+    if (!(value >= 0 && value <= 1)) fail<ValueError>("--pictures", "{} holds a {}: pixels lie in [0, 1]", path, value);
+  return pictures;
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 void evaluate(const EvaluateFlags& flags) {
   if (flags.threads > 0) set_num_threads(flags.threads);
-  const auto generator = nn::GanGenerator::load(flags.weights);
   const Judge judge(flags.classifier);
+  const Tensor pictures = flags.pictures.empty() ? drawn_samples(flags) : read_samples(flags.pictures);
   const DigitSplit split = split_digits(load_digits(flags.data, flags.generated), flags.val);
   if (flags.val < 2) fail<ValueError>("--val", "a distribution needs at least 2 images, got {}", flags.val);
-  Generator random(flags.seed);
-  const Sight made = judge.look(pictures_of(*generator, generator->noise(flags.samples, random)));
+  const Sight made = judge.look(pictures);
   const Sight held = judge.look(unit_images(split.val.images));
   // What the same number of real images, not those held out, comes to: nothing made can be expected below it.
   const Sight known = judge.look(unit_images(split.train.part(0, std::min(flags.val, split.train.size())).images));
-  fmt::print("samples {}, against the last {} images\n", flags.samples, flags.val);
+  fmt::print("samples {}, against the last {} images\n", pictures.size(0), flags.val);
   fmt::print("frechet distance {:.4f}\n", frechet_distance(made.features, held.features));
   fmt::print("frechet distance of real images {:.4f}\n", frechet_distance(known.features, held.features));
-  double confidence = 0;
-  for (const double value : made.confidence) confidence += value / static_cast<double>(made.confidence.size());
-  fmt::print("mean confidence {:.4f}\n", confidence);
+  fmt::print("mean confidence {:.4f}\n", mean_of(made.confidence));
+  fmt::print("mean confidence of real images {:.4f}\n", mean_of(held.confidence));
   std::size_t covered = 0;
   for (std::size_t c = 0; c < judge.classes().size(); ++c) {
     const auto count = std::count(made.classes.begin(), made.classes.end(), static_cast<int>(c));
-    const double share = static_cast<double>(count) / static_cast<double>(flags.samples);
+    const double share = static_cast<double>(count) / static_cast<double>(pictures.size(0));
     covered += share >= 0.04;
     fmt::print("class {} {:.4f}\n", judge.classes()[c], share);
   }
@@ -112,7 +135,11 @@ void add_commands(CLI::App& program) {
   auto judged = std::make_shared<EvaluateFlags>();
   CLI::App* third = program.add_subcommand(
       "evaluate", "Judge samples by a digit classifier: distance to held-out images, confidence, share of each class");
-  third->add_option("--weights", judged->weights, "generator.safetensors that train wrote")->required();
+  CLI::Option_group* source = third->add_option_group("what to judge");
+  source->add_option("--weights", judged->weights, "generator.safetensors that train wrote");
+  source->add_option("--pictures", judged->pictures,
+                     "samples of any other program: a .npy file, f32 (N, channels, height, width) in [0, 1]");
+  source->require_option(1);
   third->add_option("--classifier", judged->classifier, "last.safetensors of duet_digits train")->required();
   third->add_option("--data", judged->data, "folder as train takes it. Without it, digits are drawn");
   third->add_option("--generated", judged->generated, "how many digits to draw when there is no --data")

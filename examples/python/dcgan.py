@@ -26,10 +26,13 @@ def levels_of(size):
     return count, size
 
 
-def generator(image_size=28, channels=1, latent=64, base_channels=64):
+def generator(image_size=28, channels=1, latent=64, base_channels=64, hidden=0):
     count, start = levels_of(image_size)
     width = base_channels << (count - 1)
-    layers = [nn.ConvTranspose2d(latent, width, start, bias=False)]
+    layers = []
+    if hidden:
+        layers = [nn.ConvTranspose2d(latent, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU()]
+    layers.append(nn.ConvTranspose2d(hidden or latent, width, start, bias=False))
     for level in range(count):
         following = channels if level + 1 == count else width // 2
         layers += [nn.BatchNorm2d(width), nn.ReLU(), nn.ConvTranspose2d(width, following, 4, 2, 1, bias=False)]
@@ -37,14 +40,16 @@ def generator(image_size=28, channels=1, latent=64, base_channels=64):
     return nn.Sequential(*layers, nn.Tanh())
 
 
-def discriminator(image_size=28, channels=1, latent=64, base_channels=64):
+def discriminator(image_size=28, channels=1, latent=64, base_channels=64, hidden=0):
     count, start = levels_of(image_size)
     layers, width = [], channels
     for level in range(count):
         layers.append(nn.Conv2d(width, base_channels << level, 4, 2, 1, bias=False))
         width = base_channels << level
         layers += [nn.BatchNorm2d(width)] * (level > 0) + [nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Conv2d(width, 1, start, bias=False))
+    if hidden:
+        layers += [nn.Conv2d(width, hidden, start, bias=False), nn.BatchNorm2d(hidden), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Conv2d(hidden or width, 1, 1 if hidden else start, bias=False))
 
 
 NETS = {"GanGenerator": generator, "GanDiscriminator": discriminator}

@@ -37,6 +37,7 @@ void check(const char* model, const GanOptions& o) {
     require_at_least(model, name, value, 1);
     if (value > 65536) fail<ValueError>(model, "{} must be at most 65536, got {}", name, value);
   }
+  if (o.hidden < 0 || o.hidden > 65536) fail<ValueError>(model, "hidden must be 0 to 65536, got {}", o.hidden);
 }
 
 /// Channels at the smallest size.
@@ -53,13 +54,16 @@ void draw_weights(const Module& model) {
 }
 
 std::string text_of(const GanOptions& o) {
-  return fmt::format("image_size={}, channels={}, latent={}, base_channels={}", o.image_size, o.channels, o.latent,
-                     o.base_channels);
+  return fmt::format("image_size={}, channels={}, latent={}, base_channels={}{}", o.image_size, o.channels, o.latent,
+                     o.base_channels, o.hidden > 0 ? fmt::format(", hidden={}", o.hidden) : std::string());
 }
 
+/// What a weight file says; no word of a layer that is not there.
 std::vector<std::pair<std::string, std::int64_t>> numbers_of(const GanOptions& o) {
-  return {
+  std::vector<std::pair<std::string, std::int64_t>> numbers{
       {"image_size", o.image_size}, {"channels", o.channels}, {"latent", o.latent}, {"base_channels", o.base_channels}};
+  if (o.hidden > 0) numbers.emplace_back("hidden", o.hidden);
+  return numbers;
 }
 
 }  // namespace
@@ -68,7 +72,12 @@ GanGenerator::GanGenerator(Module* parent, const std::string& name, const Option
     : Sequential(parent, name), options((check(architecture, given), given)) {
   const Levels levels = levels_of(options.image_size);
   std::int64_t width = widest(options);
-  add(ConvTranspose2d{options.latent, width, levels.start, {.bias = false}});
+  if (options.hidden > 0) {
+    add(ConvTranspose2d{options.latent, options.hidden, 1, {.bias = false}});
+    add(BatchNorm2d{options.hidden});
+    add(ReLU{});
+  }
+  add(ConvTranspose2d{options.hidden > 0 ? options.hidden : options.latent, width, levels.start, {.bias = false}});
   for (std::int64_t level = 0; level < levels.count; ++level) {
     add(BatchNorm2d{width});
     add(ReLU{});
@@ -103,9 +112,11 @@ void GanGenerator::save(const std::string& path, const NamedTensors& state, cons
 
 std::unique_ptr<GanGenerator> GanGenerator::load(const std::string& path, ModelDescription* description) {
   const SafetensorsFile file = load_safetensors(path);
-  auto numbers = numbers_of({});
+  const auto said = file.find_metadata("options");
+  auto numbers = numbers_of({.hidden = said && said->find("\"hidden\"") != std::string::npos});
   const ModelDescription described = read_options(path, file, architecture, numbers);
-  const GanOptions options{numbers[0].second, numbers[1].second, numbers[2].second, numbers[3].second};
+  const GanOptions options{numbers[0].second, numbers[1].second, numbers[2].second, numbers[3].second,
+                           numbers.size() > 4 ? numbers[4].second : 0};
   try {
     check(architecture, options);
   } catch (const ValueError& error) {
@@ -113,10 +124,13 @@ std::unique_ptr<GanGenerator> GanGenerator::load(const std::string& path, ModelD
   }
   const Levels levels = levels_of(options.image_size);
   const std::int64_t width = widest(options);
-  require_tensor(path, file, "0.weight", {options.latent, width, levels.start, levels.start});
+  const std::int64_t first = options.hidden > 0 ? 3 : 0, inputs = options.hidden > 0 ? options.hidden : options.latent;
+  const auto weight = [](std::int64_t layer) { return fmt::format("{}.weight", layer); };
+  if (options.hidden > 0) require_tensor(path, file, weight(0), {options.latent, options.hidden, 1, 1});
+  require_tensor(path, file, weight(first), {inputs, width, levels.start, levels.start});
   // Each step halves what it joins, so that those between are smaller.
-  require_tensor(path, file, "3.weight", {width, levels.count == 1 ? options.channels : width / 2, 4, 4});
-  require_tensor(path, file, fmt::format("{}.weight", 3 * levels.count), {options.base_channels, options.channels, 4, 4});
+  require_tensor(path, file, weight(first + 3), {width, levels.count == 1 ? options.channels : width / 2, 4, 4});
+  require_tensor(path, file, weight(first + 3 * levels.count), {options.base_channels, options.channels, 4, 4});
   auto model = std::make_unique<GanGenerator>(options);
   if (file.find("0.weight").dtype() == f64) model->to(f64);
   model->load_state_dict(file.tensors);
@@ -141,7 +155,12 @@ GanDiscriminator::GanDiscriminator(Module* parent, const std::string& name, cons
     add(LeakyReLU{0.2});
     width = next;
   }
-  convolve(width, 1, levels.start, {.bias = false});
+  if (options.hidden > 0) {
+    convolve(width, options.hidden, levels.start, {.bias = false});
+    if (norm == GanNorm::batch) add(BatchNorm2d{options.hidden});
+    add(LeakyReLU{0.2});
+  }
+  convolve(options.hidden > 0 ? options.hidden : width, 1, options.hidden > 0 ? 1 : levels.start, {.bias = false});
   if (norm == GanNorm::batch) draw_weights(*this);
 }
 

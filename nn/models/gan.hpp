@@ -18,6 +18,10 @@ struct GanOptions {
   std::int64_t channels = 1;
   std::int64_t latent = 64;         ///< numbers that a picture is made from
   std::int64_t base_channels = 64;  ///< at half the image's size; each halving doubles them
+  /// Units of one more layer, between z and the generator's first picture and before the discriminator's answer (as in
+  /// Chen et al. 2016, arXiv:1606.03657): strokes that lie apart then know of each other. 0: no such layer, as in
+  /// DCGAN.
+  std::int64_t hidden = 0;
 };
 
 /// z (N, latent) or (N, latent, 1, 1) to images (N, channels, size, size) in (−1, 1): conv_transpose2d to 4 to 7
@@ -53,7 +57,8 @@ enum class GanNorm {
   spectral,  ///< every convolution is a SpectralNorm (Miyato et al. 2018)
 };
 
-/// Images to one number each, (N, 1, 1, 1): convolutions of 4 that halve, leaky ReLU of 0.2, and one over what is left.
+/// Images to one number each, (N, 1, 1, 1): convolutions of 4 that halve, leaky ReLU of 0.2, and one over what is left
+/// (to `hidden` units, if there are any, and from them to the number).
 class GanDiscriminator : public Sequential {
  public:
   using Options = GanOptions;  // latent does not count

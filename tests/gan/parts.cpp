@@ -236,6 +236,10 @@ TEST_CASE("runs: the rate rises and falls, a feed goes on through epochs") {
   CHECK(cycle_at(0) == doctest::Approx(0.1));
   CHECK(cycle_at(0.1) == doctest::Approx(1));
   CHECK(cycle_at(1) == doctest::Approx(0));
+  CHECK(rate_at(0) == 1);
+  CHECK(rate_at(0.5) == 1);
+  CHECK(rate_at(0.75) == 0.5);
+  CHECK(rate_at(1) == 0);
   Feed feed(data::DataLoader(data::TensorDataset(arange(0, 4), arange(0, 4, 1, {.dtype = i64})),
                              {.batch_size = 2, .shuffle = false}));
   std::vector<double> seen;

@@ -8,13 +8,17 @@
 
 #include <duet/core/factory.hpp>
 #include <duet/core/fnv1a.hpp>
+#include <duet/core/npy.hpp>
 #include <duet/core/raw.hpp>
 #include <duet/core/safetensors.hpp>
 #include <duet/nn/data/png.hpp>
 #include <duet/nn/data/synthetic_digits.hpp>
 #include <duet/nn/models/gan.hpp>
+#include <duet/ops/elementwise.hpp>
+#include <duet/ops/shape.hpp>
 
 #include "data/support.hpp"
+#include "gan/gan_training.hpp"
 #include "program_support.hpp"
 
 using namespace duet;
@@ -50,7 +54,7 @@ std::string outcome(const fs::path& run) {
 
 TEST_CASE("duet_gan: a run leaves grids, a walk, curves and weights that sample and evaluate take") {
   const Workshop shop;
-  const Result trained = shop.gan(shop.tiny("run", "--epochs 2 --ema"));
+  const Result trained = shop.gan(shop.tiny("run", "--epochs 2"));
   REQUIRE_MESSAGE(trained.status == 0, trained.errors);
   CHECK(contains(trained.output, "done after 16 steps"));
   CHECK_FALSE(contains(trained.output, "\x1b"));
@@ -89,8 +93,8 @@ TEST_CASE("duet_gan: a run leaves grids, a walk, curves and weights that sample 
                                  (shop / "digits/last.safetensors") + weights);
   REQUIRE_MESSAGE(judged.status == 0, judged.errors);
   double shares = 0, share = 0;
-  for (const char* line :
-       {"frechet distance ", "frechet distance of real images ", "mean confidence ", "classes with at least 4 % "})
+  for (const char* line : {"frechet distance ", "frechet distance of real images ", "mean confidence ",
+                           "mean confidence of real images ", "classes with at least 4 % "})
     CHECK_MESSAGE(contains(judged.output, line), line);
   for (int c = 0; c < 10; ++c) {
     const auto at = judged.output.find("class " + std::to_string(c) + " ");
@@ -99,12 +103,33 @@ TEST_CASE("duet_gan: a run leaves grids, a walk, curves and weights that sample 
     shares += share;
   }
   CHECK(shares == doctest::Approx(1).epsilon(1e-3));
+
+  // The same samples out of a file of arrays are judged the same.
+  const auto generator = nn::GanGenerator::load((run / "generator.safetensors").string());
+  Generator random(0);
+  const Tensor samples = examples::pictures_of(*generator, generator->noise(20, random));
+  const std::string rest =
+      " --generated 40 --val 8 --classifier " + (shop / "digits/last.safetensors") + " --pictures " + (shop / "s.npy");
+  save_npy(shop / "s.npy", samples);
+  CHECK(shop.gan("evaluate" + rest).output == judged.output);
+  const auto refused = [&](const Tensor& tensor, const std::string& part) {
+    save_npy(shop / "s.npy", tensor);
+    const Result result = shop.gan("evaluate" + rest);
+    CHECK(result.status == 1);
+    CHECK_MESSAGE(contains(result.errors, part), result.errors);
+  };
+  refused(samples + 1.0, "pixels lie in [0, 1]");
+  refused(full({2, 1, 28, 28}, NAN), "pixels lie in [0, 1]");
+  refused(select(samples, 1, 0), "must hold f32 images");
+  refused(full({2, 3, 28, 28}, 0.5), "(2, 3, 28, 28)");
+  CHECK(shop.gan("evaluate" + rest + weights).status != 0);
+  CHECK(shop.gan("evaluate --classifier " + (shop / "digits/last.safetensors")).status != 0);
 }
 
 TEST_CASE("duet_gan: a seed gives the same run on any number of threads, and going on gives it too") {
   const Workshop shop;
   for (const std::string model :
-       {"--model dcgan --ema", "--model wgan-gp --critics 2", "--model dcgan --spectral-norm"}) {
+       {"--model dcgan", "--model wgan-gp --critics 2 --ema=false", "--model dcgan --spectral-norm --hidden 0"}) {
     CAPTURE(model);
     REQUIRE(shop.gan(shop.tiny("a", "--steps 10 " + model)).status == 0);
     REQUIRE(shop.gan(shop.tiny("b", "--steps 10 " + model, 2)).status == 0);
@@ -114,9 +139,10 @@ TEST_CASE("duet_gan: a seed gives the same run on any number of threads, and goi
     const Result resumed = shop.gan("train --resume --threads 1 --out " + (shop / "c"));
     REQUIRE_MESSAGE(resumed.status == 0, resumed.errors);
     CHECK(contains(resumed.output, "going on after step 5"));
+    CHECK(contains(resumed.output, "slope of the critic on the mixing line ") == contains(model, "wgan-gp"));
     CHECK(content(shop.path / "c/generator.safetensors") == content(shop.path / "a/generator.safetensors"));
   }
-  REQUIRE(shop.gan(shop.tiny("d", "--steps 10 --seed 1 --model dcgan --spectral-norm")).status == 0);
+  REQUIRE(shop.gan(shop.tiny("d", "--steps 10 --seed 1 --model dcgan --spectral-norm --hidden 0")).status == 0);
   CHECK(outcome(shop.path / "d") != outcome(shop.path / "a"));
 }
 
@@ -197,6 +223,8 @@ TEST_CASE("duet_gan and duet_digits: bad input is one line, exit status 1, and e
   refused("train --data " + (shop / "idx") + out, "has no labels");
   refused("train --model vae" + out, "--model");
   refused("train --lr 0" + out, "--lr");
+  refused("train --lr-discriminator 0" + out, "--lr-discriminator");
+  refused("train --hidden 65537" + out, "--hidden");
   refused("train --val 40 --generated 40" + out, "leaves none");
   refused("train --resume --out " + (shop / "nowhere"), "holds no run");
   refused("train --resume --latent 9" + out, "has --latent 4, not 9");

@@ -38,25 +38,31 @@ TEST_CASE("PyTorch: the same weights of a DCGAN give the same output, both ways"
   if (python.empty()) return;
   const TemporaryFolder folder;
   const std::string script = python + " -B " DUET_SOURCE_DIR "/examples/python/dcgan.py ";
-  const nn::GanOptions form{.image_size = 28, .latent = 6, .base_channels = 4};
-  const std::string numbers = R"({"image_size": 28, "channels": 1, "latent": 6, "base_channels": 4})";
   manual_seed(2);
   const Tensor z = randn({5, 6, 1, 1}), x = tanh(randn({5, 1, 28, 28}));
 
   // Trained here, used there.
-  nn::GanGenerator makes(form);
-  nn::GanDiscriminator judges(form);
-  train(makes, judges);
-  makes.save(folder / "makes.safetensors");
-  save_safetensors(folder / "judges.safetensors", judges.state_dict(),
-                   {{"architecture", "GanDiscriminator"}, {"options", numbers}});
-  const NoGradGuard no_grad;
-  makes.eval();
-  judges.eval();
-  CHECK(largest_difference(makes(z), output_there(script, folder, folder / "makes.safetensors", z)) < 1e-5);
-  CHECK(largest_difference(judges(x), output_there(script, folder, folder / "judges.safetensors", x)) < 1e-5);
+  for (const auto& [hidden, more] : {std::pair<std::int64_t, std::string>{7, R"(, "hidden": 7)"}, {0, ""}}) {
+    const nn::GanOptions form{.image_size = 28, .latent = 6, .base_channels = 4, .hidden = hidden};
+    nn::GanGenerator makes(form);
+    nn::GanDiscriminator judges(form);
+    train(makes, judges);
+    makes.save(folder / "makes.safetensors");
+    save_safetensors(
+        folder / "judges.safetensors", judges.state_dict(),
+        {{"architecture", "GanDiscriminator"},
+         {"options", R"({"image_size": 28, "channels": 1, "latent": 6, "base_channels": 4)" + more + "}"}});
+    const NoGradGuard no_grad;
+    makes.eval();
+    judges.eval();
+    CHECK(largest_difference(makes(z), output_there(script, folder, folder / "makes.safetensors", z)) < 1e-5);
+    CHECK(largest_difference(judges(x), output_there(script, folder, folder / "judges.safetensors", x)) < 1e-5);
+  }
 
   // Trained there, used here.
+  const NoGradGuard no_grad;
+  nn::GanDiscriminator judges({.image_size = 28, .latent = 6, .base_channels = 4});
+  judges.eval();
   const std::string pair = folder / "makes_there.safetensors" + " " + folder / "judges_there.safetensors";
   REQUIRE(std::system((script + "train " + pair).c_str()) == 0);
   const auto other = nn::GanGenerator::load(folder / "makes_there.safetensors");

@@ -74,8 +74,8 @@ void check_equal(const nn::Module& model, const NamedTensors& expected) {
 }  // namespace
 
 TEST_CASE("gan: sizes, and what does not fit") {
-  for (const std::int64_t size : {8, 28, 32}) {
-    const nn::GanOptions options{.image_size = size, .channels = 3, .latent = 5, .base_channels = 2};
+  for (const auto& [size, hidden] : {std::pair<std::int64_t, std::int64_t>{8, 0}, {28, 0}, {28, 9}, {32, 3}}) {
+    const nn::GanOptions options{.image_size = size, .channels = 3, .latent = 5, .base_channels = 2, .hidden = hidden};
     nn::GanGenerator generator(options);
     const Tensor image = generator(generator.noise(2));
     CHECK(image.shape() == Shape{2, 3, size, size});
@@ -90,20 +90,61 @@ TEST_CASE("gan: sizes, and what does not fit") {
   CHECK_THROWS_WITH_AS(nn::GanGenerator({.image_size = 30}), doctest::Contains("28, 32"), ValueError);
   CHECK_THROWS_AS(nn::GanGenerator({.image_size = 7}), ValueError);
   CHECK_THROWS_AS(nn::GanGenerator({.latent = 0}), ValueError);
+  CHECK_THROWS_AS(nn::GanGenerator({.hidden = -1}), ValueError);
+  CHECK_THROWS_AS(nn::GanDiscriminator({.hidden = 65537}), ValueError);
   CHECK_THROWS_AS(nn::GanDiscriminator()(ones({1, 1, 32, 32})), ShapeError);
 }
 
 TEST_CASE("gan: generator, discriminator and critic learn, and have their derivatives") {
   const nn::GanOptions tiny{.image_size = 8, .channels = 1, .latent = 3, .base_channels = 2};
+  nn::GanOptions deeper = tiny;
+  deeper.hidden = 3;
   manual_seed(4);
   const Tensor z = randn({2, 3}, {.dtype = f64}), x = randn({2, 1, 8, 8}, {.dtype = f64});
+  const Tensor z3 = randn({3, 3}, {.dtype = f64}), x3 = randn({3, 1, 8, 8}, {.dtype = f64});
   check_model<nn::GanGenerator>(
       z, [&](nn::Module& model) { return mse_loss(model(z), tanh(x)); }, 0.999, tiny);
+  check_model<nn::GanGenerator>(
+      z3, [&](nn::Module& model) { return mse_loss(model(z3), tanh(x3)); }, 0.999, deeper);
+  const auto truth = [](std::vector<double> values) {
+    const auto count = static_cast<std::int64_t>(values.size());
+    return Tensor::from_span(values, {count, 1, 1, 1});
+  };
   for (const nn::GanNorm norm : {nn::GanNorm::batch, nn::GanNorm::none}) {
-    const Tensor truth = reshape(Tensor::from_span(std::vector<double>{0, 1}, {2}), {2, 1, 1, 1});
-    check_model<nn::GanDiscriminator>(
-        x, [&](nn::Module& model) { return binary_cross_entropy_with_logits(model(x), truth); }, 0.95, tiny, norm);
+    const auto told = [](const Tensor& images, const Tensor& answers) {
+      return [=](nn::Module& model) { return binary_cross_entropy_with_logits(model(images), answers); };
+    };
+    check_model<nn::GanDiscriminator>(x, told(x, truth({0, 1})), 0.95, tiny, norm);
+    check_model<nn::GanDiscriminator>(x3, told(x3, truth({0, 1, 0})), 0.95, deeper, norm);
   }
+}
+
+TEST_CASE("gan: a discriminator with spectral norm has its derivatives, learns, and keeps its state") {
+  const nn::GanOptions tiny{.image_size = 8, .channels = 1, .latent = 3, .base_channels = 2, .hidden = 3};
+  manual_seed(5);
+  const Tensor x = randn({2, 1, 8, 8}, {.dtype = f64}), truth = reshape(arange(0, 2, 1, {.dtype = f64}), {2, 1, 1, 1});
+  nn::GanDiscriminator model(tiny, nn::GanNorm::spectral), other(tiny, nn::GanNorm::spectral);
+  model.to(f64);
+  other.to(f64);
+  optim::Adam optimizer(model.parameters(), {.lr = 1e-2});
+  double first = 0, last = 0;
+  for (int step = 0; step <= 5; ++step) {
+    optimizer.zero_grad();
+    const Tensor value = binary_cross_entropy_with_logits(model(x), truth);
+    value.backward();
+    last = value.item();
+    if (step == 0) first = last;
+    optimizer.step();
+  }
+  CAPTURE(first);
+  CHECK(last < 0.95 * first);
+  // In training each call refines the estimate, through which no gradient flows; evaluation leaves it alone.
+  model.eval();
+  const auto verdict = gradcheck(model, wave, x);
+  CHECK_MESSAGE(verdict, to_string(verdict));
+  other.load_state_dict(model.state_dict());
+  other.eval();
+  CHECK(other(x).to_vector() == model(x).to_vector());
 }
 
 TEST_CASE("gan: three steps of DCGAN are PyTorch's, weights and statistics included") {
@@ -244,6 +285,16 @@ TEST_CASE("weight files of the zoo describe their models, and what is broken or 
   CHECK((*loaded)(ones({1, 3})).to_vector() == generator(ones({1, 3})).to_vector());
   CHECK(
       contains(refusal([](const std::string& p) { return nn::DigitNet::load(p); }), "a GanGenerator, not a DigitNet"));
+  const nn::GanGenerator deeper({.image_size = 8, .latent = 3, .base_channels = 2, .hidden = 5});
+  deeper.save(folder / "deeper.safetensors");
+  CHECK(nn::GanGenerator::load(folder / "deeper.safetensors")->describe() == deeper.describe());
+  save_safetensors(path, generator.state_dict(),
+                   {{"architecture", "GanGenerator"},
+                    {"options", R"({"image_size":8,"channels":1,"latent":3,"base_channels":2,"hidden":65536})"},
+                    {"classes", "[]"},
+                    {"normalization", R"({"mean":[],"deviation":[]})"},
+                    {"threshold", "0.5"}});
+  CHECK(contains(refusal([](const std::string& p) { return nn::GanGenerator::load(p); }), "ask for 0.weight"));
   // Claims of sizes that the file does not hold are met before anything is made.
   save_safetensors(path, generator.state_dict(),
                    {{"architecture", "GanGenerator"},
