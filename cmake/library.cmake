@@ -16,7 +16,15 @@ file(CREATE_LINK ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/include/duet SYMBOL
 target_include_directories(duet PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_compile_features(duet PUBLIC cxx_std_20)
 target_link_libraries(duet PRIVATE $<BUILD_INTERFACE:duet_flags> $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>
-  fmt::fmt ZLIB::ZLIB Threads::Threads)
+  ZLIB::ZLIB Threads::Threads)
+# libduet.so has fmt inside where it is the version that core/fmt_inside.cpp was written for.
+if(BUILD_SHARED_LIBS AND fmt_VERSION VERSION_GREATER_EQUAL 9 AND fmt_VERSION VERSION_LESS 10)
+  target_include_directories(duet SYSTEM PRIVATE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_compile_definitions(duet PRIVATE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_COMPILE_DEFINITIONS>)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/core/fmt_inside.cpp PROPERTIES COMPILE_DEFINITIONS DUET_FMT_INSIDE)
+else()
+  target_link_libraries(duet PRIVATE fmt::fmt)
+endif()
 if(DUET_WITH_PNG)
   target_link_libraries(duet PRIVATE PNG::PNG)
 endif()

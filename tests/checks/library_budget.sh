@@ -3,9 +3,8 @@
 # Arguments: source folder, libduet.so, a program on it.
 . "$(dirname "$0")/common.sh"
 library=$2 program=$3
-# The goals are 8 MB, 15 libraries and 15 ms; libtiff alone brings seven libraries, so the second bound has the 30 % that
-# the third needs for a busy machine.
-budget_bytes=8000000 budget_libraries=19 budget_milliseconds=19.5
+# The third has 30 % more than the goal of 15 ms, for a busy machine. Of the libraries, libtiff and what it needs are eight.
+budget_bytes=8000000 budget_libraries=15 budget_milliseconds=19.5
 
 stripped=$(mktemp)
 trap 'rm -f "$stripped"' EXIT

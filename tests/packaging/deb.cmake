@@ -1,8 +1,8 @@
 # Makes the .deb packages of BUILD, unpacks them, and builds and runs a consumer against what they hold.
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
-execute_process(COMMAND ${CPACK} -G DEB --config "${BUILD}/CPackConfig.cmake" -B "${FOLDER}" COMMAND_ERROR_IS_FATAL ANY)
-file(GLOB packages "${FOLDER}/*.deb")
+execute_process(COMMAND ${CPACK} -G DEB --config "${BUILD}/CPackConfig.cmake" -B "${FOLDER}/packages" COMMAND_ERROR_IS_FATAL ANY)
+file(GLOB packages "${FOLDER}/packages/*.deb")
 list(LENGTH packages count)
 if(NOT count EQUAL 2)
   message(FATAL_ERROR "expected the packages of the library and for developers, got ${packages}")
