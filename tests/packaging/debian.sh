@@ -21,7 +21,7 @@ install() { inside apt-get install -q -y --no-install-recommends "$@" >>"$root.l
 
 inside apt-get update -q >>"$root.log"
 install $(cd "$root" && ls packages/libduet[0-9]*.deb | sed 's#^#/#')
-library=$(cd "$root" && ls usr/lib/*/libduet.so.*.*.*)
+library=$(cd "$root" && find usr/lib -name 'libduet.so.*.*.*')
 echo "the library alone: $(inside ldd "/$library" | grep -c '=> /') shared libraries behind it"
 ! inside ldd "/$library" | grep 'not found'
 install g++ make cmake $(cd "$root" && ls packages/libduet-dev*.deb | sed 's#^#/#')
