@@ -1,14 +1,18 @@
-// The triple as ops. Its table of derivatives is closed:
+// The triple as ops. Its table of derivatives is closed; d is the cotangent, what arrives at the op's output:
 //
 //     op                    by its first input    by its second input
-//     conv(x, w)            conv_transpose(g, w)  conv_weight(x, g)
-//     conv_transpose(y, w)  conv(g, w)            conv_weight(g, y)
-//     conv_weight(x, y)     conv_transpose(y, g)  conv(x, g)
+//     conv(x, w)            conv_transpose(d, w)  conv_weight(x, d)
+//     conv_transpose(y, w)  conv(d, w)            conv_weight(d, y)
+//     conv_weight(x, y)     conv_transpose(y, d)  conv(x, d)
 //
-// with the geometry handed on unchanged, and a bias differentiates to a sum. Everything else here is shapes.
+// with the geometry handed on unchanged, and a bias differentiates to a sum. make_conv, make_transpose and make_weight
+// below are these three lines; everything else here is shapes.
+//
+// x is always the large side and y the small one, as in T (ops/conv.hpp). To its users conv_transpose calls its input
+// x, as everybody does, so that the "x" of its OpDef is T's y. A variable g is a geometry.
 #include <duet/ops/conv.hpp>
 
-#include <duet/ops/conv_samples.hpp>
+#include <duet/ops/conv_samples.hpp>  // ConvCall and its sisters: a user's options, or a geometry
 #include <duet/ops/define.hpp>
 #include <duet/ops/kernels/conv.hpp>
 #include <duet/ops/reduce.hpp>
@@ -24,7 +28,9 @@ constexpr const char* transpose_name = N == 1 ? "conv_transpose1d" : N == 2 ? "c
 template <int N>
 constexpr const char* weight_name = N == 1 ? "conv1d_weight" : N == 2 ? "conv2d_weight" : "conv3d_weight";
 
-/// The geometry of a call whose inputs have shapes a and b.
+// Geometries.
+
+/// The geometry of a call whose inputs have shapes a and b: the one that it carries, or what its options come to.
 template <int N>
 ConvGeometry geometry_of(const ConvCall<N>& call, const Shape& a, const Shape& b) {
   return call.geometry ? *call.geometry : conv_geometry<N>(conv_name<N>, a, b, call.options);
@@ -50,6 +56,8 @@ ConvGeometry geometry_of(const ConvWeightCall<N>& call, const Shape& x, const Sh
                      geometry.small_shape(x[0]));
   return geometry;
 }
+
+// Shape rules: whichever way the geometry came, the tensors must have its shapes.
 
 void require_shape(const ShapeCall& call, int i, const Shape& wanted) {
   if (call[i].shape != wanted)
@@ -96,6 +104,8 @@ Specs weight_rule(const ShapeCall& c) {
   return {{g.weight_shape(), dtype}};
 }
 
+// Forward, and the one derivative that is not of the triple.
+
 /// Dense inputs and the geometry, handed to one of the three kernels.
 template <class Options, class Kernel>
 Tensors run(const Call& c, Kernel kernel) {
@@ -120,7 +130,8 @@ Tensor channel_sum(const Tensor& gradient) {
 
 }  // namespace
 
-// The ranks differ in names alone, so each op is written once, for N spatial axes.
+// The ops. The ranks differ in names alone, so each is written once, for N spatial axes. First the three as functions
+// of a call that carries options or a geometry: what the public functions call, and what the derivatives call.
 
 template <int N>
 Tensor conv_primitive(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvCall<N>& call);

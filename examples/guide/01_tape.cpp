@@ -17,9 +17,14 @@ struct Entry {
 
 struct Tape {
   std::vector<Entry> entries;
-  int record(Entry e) { return entries.push_back(e), static_cast<int>(entries.size()) - 1; }
+  /// Adds an entry; its number is what later entries call it by.
+  int record(Entry e) {
+    entries.push_back(e);
+    return static_cast<int>(entries.size()) - 1;
+  }
   double operator[](int i) const { return entries[static_cast<std::size_t>(i)].value; }
 
+  // Each is the operation's value, its inputs, and its slope by each input.
   int leaf(double value) { return record({value}); }
   int add(int a, int b) { return record({(*this)[a] + (*this)[b], a, b, 1, 1}); }
   int mul(int a, int b) { return record({(*this)[a] * (*this)[b], a, b, (*this)[b], (*this)[a]}); }
@@ -37,13 +42,17 @@ struct Tape {
 };
 
 int main() {
-  // y = tanh(a b + a)
-  Tape tape;
-  const int p = tape.leaf(0.5), q = tape.leaf(-3);
-  tape.tanh(tape.add(tape.mul(p, q), p));
-  tape.backward();
-  std::printf("by hand: dy/da = %.6f  dy/db = %.6f\n", tape.entries[0].gradient, tape.entries[1].gradient);
+  // y = tanh(a b + a), by the tape above: entries 0 and 1 are a and b
+  {
+    Tape tape;
+    const int a = tape.leaf(0.5), b = tape.leaf(-3);
+    const int m = tape.mul(a, b), s = tape.add(m, a);
+    tape.tanh(s);
+    tape.backward();
+    std::printf("by hand: dy/da = %.6f  dy/db = %.6f\n", tape.entries[0].gradient, tape.entries[1].gradient);
+  }
 
+  // By Duet: tensors of one number (f64 is double), which the tape shall follow.
   Tensor a = Tensor::scalar(0.5, {.dtype = f64, .requires_grad = true});
   Tensor b = Tensor::scalar(-3, {.dtype = f64, .requires_grad = true});
   const Tensor y = tanh(a * b + a);

@@ -14,8 +14,10 @@ int main() {
   const Tensor direction = randn({5}, {.dtype = f64});
 
   // By hand: d/dx (x tanh x) = tanh x + x (1 - tanh^2 x). Along a direction: the inner product with it.
+  // x.detach() has the values of x and is not on the tape: what is computed from it has no derivative.
   const Tensor t = tanh(x.detach());
   const double by_hand = sum((t + x.detach() * (1 - t * t)) * direction).item();
+  // backward() adds gradients to x.grad(); grad(outputs, inputs) returns them.
   const double by_tape = sum(grad({f(x)}, {x})[0] * direction).item();
   std::printf("by hand %.12f\nby tape %.12f\n\n", by_hand, by_tape);
 

@@ -19,7 +19,7 @@ void print(const char* what, const Tensor& m) {
   }
 }
 
-/// The matrix of a linear map: what it makes of each unit vector, column by column.
+/// The matrix of a linear map: what it makes of each unit vector, column by column. eye(n) is the unit matrix.
 template <class Map>
 Tensor matrix_of(Map map, std::int64_t inputs) {
   const Tensor columns = map(reshape(eye(inputs, {.dtype = f64}), {inputs, 1, inputs}));  // a batch of unit vectors
@@ -41,7 +41,7 @@ int main() {
   std::printf("x                         %s\n", to_string(reshape(x, {7})).c_str());
   std::printf("conv_transpose1d(conv1d)  %s\n", to_string(reshape(conv_t(conv(x)), {7})).c_str());
 
-  // The tape knew it all along: the gradient of <conv(x), y> by x is conv_transpose(y).
+  // The tape knew it all along: the gradient of <conv(x), y>, the sum of products, by x is conv_transpose(y).
   Tensor input = zeros({1, 1, 7}, {.dtype = f64, .requires_grad = true});
   const Tensor y = reshape(arange(1, 5, 1, {.dtype = f64}), {1, 1, 4});
   sum(conv(input) * y).backward();

@@ -16,6 +16,7 @@ int main() {
 
   // The geometry is fixed once and handed on. It holds both sizes, so nothing is ever derived from a formula again.
   const ConvGeometry g = conv_geometry<2>("conv2d", x.shape(), w.shape(), options);
+  // The third argument is a bias; {} is none.
   const Tensor to_small = conv2d(x, w, {}, g), to_large = conv_transpose2d(y, w, {}, g),
                to_weight = conv2d_weight(x, y, g);
   std::printf("conv2d           %s -> %s\n", to_string(x.shape()).c_str(), to_string(to_small.shape()).c_str());

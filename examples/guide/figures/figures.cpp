@@ -47,6 +47,48 @@ std::function<std::string(double)> two(const char* zero, const char* other) {
   return [=](double v) { return std::string(v == 0 ? zero : other); };
 }
 
+/// The tape of tanh(a b + a): a value in each box, a slope at each arrow, and below the boxes the gradients.
+void tape(const std::string& folder) {
+  Tensor a = Tensor::scalar(0.5, {.dtype = f64, .requires_grad = true});
+  Tensor b = Tensor::scalar(-3, {.dtype = f64, .requires_grad = true});
+  const Tensor m = a * b, s = m + a, y = tanh(s);
+  for (const Tensor& t : {m, s, y}) retain_grad(t);
+  y.backward();
+  const auto number = [](double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4g", v);
+    return std::string(text);
+  };
+  Svg svg(720, 220);
+  const auto arrow = [&](double x0, double y0, double x1, double y1, const std::string& slope) {
+    svg.line(x0, y0, x1, y1, "#777777", 1.5);
+    svg.dot(x1, y1, 3, "#777777");
+    svg.label((x0 + x1) / 2, (y0 + y1) / 2 - 6, slope, "middle", "#555555");
+  };
+  const auto box = [&](double x, double top, const std::string& what, const Tensor& t) {
+    svg.bar(x, top, 110, 30, large_color);
+    svg.label(x + 55, top + 20, what + " = " + number(t.item()), "middle");
+    svg.label(x + 55, top + 48, "dy/d" + what.substr(0, 1) + " = " + number(t.grad().item()), "middle", "#b3541e");
+  };
+  arrow(130, 55, 420, 85, "1");
+  arrow(130, 62, 220, 135, "b");
+  arrow(130, 145, 220, 145, "a");
+  arrow(330, 145, 420, 95, "1");
+  arrow(530, 90, 590, 90, number((1 - y * y).item()));
+  box(20, 40, "a", a);
+  box(20, 130, "b", b);
+  box(220, 130, "m", m);
+  box(420, 75, "s", s);
+  box(590, 75, "y", y);
+  svg.label(245, 125, "m = a b");
+  svg.label(440, 70, "s = m + a");
+  svg.label(610, 70, "y = tanh s");
+  svg.label(
+      20, 212,
+      "Values from left to right, gradients from right to left; two arrows leave a, so two gradients are added there.");
+  svg.save(folder + "/tape.svg");
+}
+
 /// One input cell of conv_transpose2d and the window that it fills, tap by tap.
 void scatter(const std::string& folder) {
   Svg svg(560, 250);
@@ -206,5 +248,5 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
     return 2;
   }
-  for (const auto draw : {scatter, gather_scatter, matrix, overlap, differences, landscape}) draw(arguments[1]);
+  for (const auto draw : {tape, scatter, gather_scatter, matrix, overlap, differences, landscape}) draw(arguments[1]);
 }
