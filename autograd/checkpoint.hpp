@@ -8,7 +8,7 @@
 
 namespace duet {
 
-Tensors checkpoint_function(TensorsFunction function, const Tensors& inputs);
+Tensors checkpoint_function(TensorsFunction function, const Tensors& inputs);  ///< what checkpoint() calls
 
 /// function(inputs), any number of each, recorded without the tensors that backward reads; the first of them that is
 /// asked for makes the function run again, with the state that default_generator() had, which is put back after. So

@@ -31,7 +31,7 @@ class FunctionContext {
 
 using CustomForward = Callable<Tensors(FunctionContext&, const Tensors&)>;
 using CustomBackward = Callable<Tensors(FunctionContext&, const Tensors&)>;
-
+/// What custom() calls.
 Tensors apply_custom(const std::string& name, const Tensors& inputs, CustomForward forward, CustomBackward backward);
 
 /// Runs `forward(context, inputs)`, off the tape, and records it as one node. `backward(context, cotangents)` is then

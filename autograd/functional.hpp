@@ -20,13 +20,13 @@ struct ProductOptions {
 };
 
 Product vjp_function(const TensorsFunction& function, const Tensors& inputs, const Tensors& cotangents,
-                     const ProductOptions& options = {});
+                     const ProductOptions& options = {});  ///< what vjp() calls
 Product jvp_function(const TensorsFunction& function, const Tensors& inputs, const Tensors& tangents,
-                     const ProductOptions& options = {});
+                     const ProductOptions& options = {});  ///< what jvp() calls
 Product hvp_function(const TensorsFunction& function, const Tensors& inputs, const Tensors& vectors,
-                     const ProductOptions& options = {});
-std::vector<Tensors> jacobian_function(const TensorsFunction& function, const Tensors& inputs);
-std::vector<Tensors> hessian_function(const TensorsFunction& function, const Tensors& inputs);
+                     const ProductOptions& options = {});                                        ///< what hvp() calls
+std::vector<Tensors> jacobian_function(const TensorsFunction& function, const Tensors& inputs);  ///< see jacobians()
+std::vector<Tensors> hessian_function(const TensorsFunction& function, const Tensors& inputs);   ///< see hessians()
 
 /// sum_j J_ji^T cotangent_j for each input i: one backward. Empty cotangents: ones, for outputs of one element. Zeros
 /// for an input on which nothing depends. AutogradError for a cotangent that does not fit its output.
@@ -69,6 +69,6 @@ std::vector<Tensors> hessians(F&& function, const Tensors& inputs) {
 template <class F>
 Tensor hessian(F&& function, const Tensor& input) {
   return hessian_function(tensors_function(std::forward<F>(function)), Tensors{input}).at(0).at(0);
-}
+}  ///< the Hessian of a function of one tensor by it
 
 }  // namespace duet

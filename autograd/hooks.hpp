@@ -28,7 +28,7 @@ class HookHandle {
   std::uint64_t id_ = 0;
 };
 
-HookHandle add_gradient_hook(const Tensor& tensor, Callable<Tensor(const Tensor&)> hook);
+HookHandle add_gradient_hook(const Tensor& tensor, Callable<Tensor(const Tensor&)> hook);  ///< see register_hook()
 
 /// Calls `hook(gradient)` in every backward that brings `tensor` a gradient, once, with the sum of what reaches it. A
 /// tensor that the hook returns takes the gradient's place (an undefined one, or void, leaves it); it must have the

@@ -11,7 +11,7 @@
 namespace duet {
 
 struct TaylorOptions {
-  int order = 1;            ///< derivatives in the polynomial
+  int order = 1;             ///< derivatives in the polynomial
   double first_step = 0.25;  ///< the steps are first_step / 2^k
   int steps = 10;
   std::uint64_t seed = 0;   ///< of the covector that makes an output of several elements a scalar
@@ -38,6 +38,6 @@ TaylorResult taylor_test_function(const TensorsFunction& function, const Tensor&
 template <class F>
 TaylorResult taylor_test(F&& function, const Tensor& x, const Tensor& direction, const TaylorOptions& options = {}) {
   return taylor_test_function(tensors_function(std::forward<F>(function)), x, direction, options);
-}
+}  ///< the same for any callable
 
 }  // namespace duet

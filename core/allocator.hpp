@@ -19,8 +19,8 @@ struct MemoryStats {
   std::int64_t limit = 0;         ///< bytes that in_use + cached may not pass; 0 means none
 };
 
-MemoryStats memory_stats();
-void reset_peak_memory();
+MemoryStats memory_stats();  ///< of all threads together
+void reset_peak_memory();    ///< peak_in_use becomes in_use
 
 /// Bytes that live and cached blocks together may take; 0 lifts the limit. ValueError if negative.
 void set_memory_limit(std::int64_t bytes);
@@ -31,7 +31,7 @@ void release_cached_memory();
 /// A block of at least `bytes` bytes, uninitialised. Throws MemoryError naming the op in flight and the bytes
 /// where the limit or the system says no; nothing is lost then, and a smaller request may succeed.
 void* allocate(std::int64_t bytes);
-void deallocate(void* block) noexcept;
+void deallocate(void* block) noexcept;  ///< returns a block of allocate(); null is nothing
 
 /// Scratch memory for a kernel: a block for the length of a scope.
 class Scratch {
@@ -44,7 +44,7 @@ class Scratch {
   template <class T>
   T* as() const {
     return static_cast<T*>(block_);
-  }
+  }  ///< the block as elements of T
 
  private:
   void* block_;

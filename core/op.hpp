@@ -24,13 +24,13 @@ struct ShapeCall {
   const AnyOptions& options;
 
   const TensorSpec& operator[](int i) const { return inputs[static_cast<std::size_t>(i)]; }
-  int count() const { return static_cast<int>(inputs.size()); }
-  bool has(int i) const { return i < count() && (*this)[i].defined; }
+  int count() const { return static_cast<int>(inputs.size()); }        ///< inputs, absent ones too
+  bool has(int i) const { return i < count() && (*this)[i].defined; }  ///< whether input i is there
   template <class O>
   const O& opt() const {
     return options.get<O>();
-  }
-  const char* name() const;
+  }                          ///< the options as O
+  const char* name() const;  ///< of the op
 };
 
 /// What a forward sees: input tensors (any strides), options, and the output specs its shape rule gave.
@@ -41,16 +41,16 @@ struct Call {
   std::span<const TensorSpec> specs;
 
   const Tensor& operator[](int i) const { return inputs[static_cast<std::size_t>(i)]; }
-  int count() const { return static_cast<int>(inputs.size()); }
-  bool has(int i) const { return i < count() && (*this)[i].defined(); }
-  const TensorSpec& spec(int j = 0) const { return specs[static_cast<std::size_t>(j)]; }
+  int count() const { return static_cast<int>(inputs.size()); }                           ///< inputs, absent ones too
+  bool has(int i) const { return i < count() && (*this)[i].defined(); }                   ///< whether input i is there
+  const TensorSpec& spec(int j = 0) const { return specs[static_cast<std::size_t>(j)]; }  ///< of output j
   /// An uninitialised output j.
   Tensor empty(int j = 0) const { return Tensor::empty(spec(j).shape, {.dtype = spec(j).dtype}); }
   template <class O>
   const O& opt() const {
     return options.get<O>();
-  }
-  const char* name() const;
+  }                          ///< the options as O
+  const char* name() const;  ///< of the op
 };
 
 /// What a vjp sees. Cotangents and results may be undefined: a structural zero.
@@ -61,22 +61,22 @@ class Vjp {
 
   /// Whether somebody wants the gradient by input i. Ask before computing it.
   bool needs(int i) const { return i < count() && needed_[static_cast<std::size_t>(i)] != 0; }
-  int count() const;
-  const Tensor& cotangent(int j = 0) const { return cotangents_[static_cast<std::size_t>(j)]; }
+  int count() const;  ///< inputs, absent ones too
+  const Tensor& cotangent(int j = 0) const { return cotangents_[static_cast<std::size_t>(j)]; }  ///< of output j
   /// Input i, which the OpDef's `saves` must list. Throws AutogradError if it was changed since.
   Tensor input(int i) const;
   /// Output j, likewise.
   Tensor output(int j = 0) const;
-  bool has_input(int i) const { return i < count() && spec(i).defined; }
-  const TensorSpec& spec(int i) const;
-  const Shape& shape(int i) const { return spec(i).shape; }
-  const TensorSpec& output_spec(int j = 0) const;
+  bool has_input(int i) const { return i < count() && spec(i).defined; }  ///< whether it is there
+  const TensorSpec& spec(int i) const;                                    ///< of input i
+  const Shape& shape(int i) const { return spec(i).shape; }               ///< of input i
+  const TensorSpec& output_spec(int j = 0) const;                         ///< of output j
   template <class O>
   const O& opt() const {
     return options().get<O>();
-  }
-  const AnyOptions& options() const;
-  const char* name() const;
+  }                                   ///< the options as O
+  const AnyOptions& options() const;  ///< of the call
+  const char* name() const;           ///< of the op
 
  private:
   Node& node_;
@@ -94,10 +94,10 @@ struct Save {
 };
 inline Save save_input(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
   return {index, false, std::move(for_inputs), std::move(only_if)};
-}
+}  ///< an input, see Save
 inline Save save_output(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
   return {index, true, std::move(for_inputs), std::move(only_if)};
-}
+}  ///< an output, see Save
 
 /// One call on which an op is checked. Floating inputs are f64.
 struct Sample {
@@ -110,8 +110,8 @@ struct Sample {
 
 struct OpDef {
   std::string name;
-  std::string doc;                      ///< one line: what it computes
-  std::string formula = {};             ///< in the docs' notation
+  std::string doc;                       ///< one line: what it computes
+  std::string formula = {};              ///< in the docs' notation
   std::vector<std::string> inputs = {};  ///< names; a trailing '?' marks an optional one, '…' any number
   const OptionsType* options = nullptr;
   Callable<Specs(const ShapeCall&)> shape_rule = {};  ///< throws typed errors; touches no data. Empty (a custom
@@ -119,12 +119,12 @@ struct OpDef {
   Callable<Tensors(const Call&)> forward = {};
   Callable<Tensors(const Vjp&)> vjp = {};  ///< one entry an input, in public ops only; empty: no gradient
   std::vector<Save> saves = {};
-  std::vector<int> linear = {};  ///< inputs in which the op is linear, the others held
+  std::vector<int> linear = {};            ///< inputs in which the op is linear, the others held
   std::vector<int> constant_outputs = {};  ///< floating outputs through which no gradient flows (statistics)
-  std::string dual = {};         ///< the op that is its adjoint by its first input
-  std::string onnx = {};         ///< ONNX operator, where one exists
-  std::string source = {};       ///< paper or reference of the formula
-  double f32_tolerance = 1e-5;   ///< bound of |f32 - f64| relative to the output's scale
+  std::string dual = {};                   ///< the op that is its adjoint by its first input
+  std::string onnx = {};                   ///< ONNX operator, where one exists
+  std::string source = {};                 ///< paper or reference of the formula
+  double f32_tolerance = 1e-5;             ///< bound of |f32 - f64| relative to the output's scale
   Callable<std::vector<Sample>()> samples = {};
   std::string no_samples_because = {};  ///< for an op that the sweep cannot check as a function
 };

@@ -35,7 +35,7 @@ class Extent {
       : values_{static_cast<std::int64_t>(d), static_cast<std::int64_t>(h), static_cast<std::int64_t>(w)} {}
   constexpr std::int64_t& operator[](int axis) { return values_[axis]; }
   constexpr std::int64_t operator[](int axis) const { return values_[axis]; }
-  constexpr std::int64_t* data() { return values_; }
+  constexpr std::int64_t* data() { return values_; }  ///< one value an axis
   friend constexpr bool operator==(const Extent&, const Extent&) = default;
 
  private:
@@ -94,7 +94,7 @@ const OptionsType& options_type() {
       [](const void* from) -> std::shared_ptr<void> { return std::make_shared<O>(*static_cast<const O*>(from)); },
       [](void* options, FieldVisitor& visitor) { static_cast<O*>(options)->fields(visitor); }};
   return type;
-}
+}  ///< of O
 
 /// Options of any type, or none.
 class AnyOptions {
@@ -112,7 +112,7 @@ class AnyOptions {
     if (type_ == nullptr || (type_ != &options_type<O>() && *type_->type != typeid(O))) wrong_type(typeid(O));
     return *static_cast<const O*>(held_.get());
   }
-  const OptionsType* type() const { return type_; }
+  const OptionsType* type() const { return type_; }  ///< null where there are none
   /// Visits a copy, so that readers need no const twin of `fields`.
   void visit(FieldVisitor& visitor) const {
     if (held_) type_->visit(type_->copy(held_.get()).get(), visitor);

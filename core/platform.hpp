@@ -30,7 +30,7 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  std::byte* data() const { return data_; }
+  std::byte* data() const { return data_; }  ///< the first byte
   std::int64_t size() const { return size_; }
 
  private:
@@ -49,7 +49,7 @@ class AtomicFile {
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  void write(const void* data, std::int64_t bytes);
+  void write(const void* data, std::int64_t bytes);  ///< appends
   /// Brings the content to the disk (fsync), then renames, then brings the folder to the disk.
   void commit();
 

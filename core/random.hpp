@@ -14,12 +14,12 @@ namespace duet {
 class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0) : seed_(seed) {}
-  std::uint64_t seed() const { return seed_; }
-  std::uint64_t position() const { return position_; }
+  std::uint64_t seed() const { return seed_; }          ///< as given
+  std::uint64_t position() const { return position_; }  ///< numbers read so far
   void set_state(std::uint64_t seed, std::uint64_t position) {
     seed_ = seed;
     position_ = position;
-  }
+  }  ///< goes on from there
   /// One 64-bit number.
   std::uint64_t next();
   /// Uniform in [0, 1), 53 bits.
@@ -38,7 +38,7 @@ class Generator {
 /// The generator of this process; manual_seed() sets it, and functions without a generator draw from it. Where
 /// several threads do, it is left to chance which gets what: give each a generator of its own where that matters.
 Generator& default_generator();
-void manual_seed(std::uint64_t seed);
+void manual_seed(std::uint64_t seed);  ///< starts default_generator() anew
 
 /// Uniform in [0, 1).
 Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());

@@ -24,7 +24,7 @@ class Shape {
   /// `rank` entries of the same value.
   static Shape filled(int rank, std::int64_t value);
 
-  int rank() const { return rank_; }
+  int rank() const { return rank_; }  ///< the number of dimensions
   std::size_t size() const { return static_cast<std::size_t>(rank_); }
   bool empty() const { return rank_ == 0; }
   std::int64_t& operator[](int axis) { return sizes_[axis]; }
@@ -33,13 +33,13 @@ class Shape {
   std::int64_t* end() { return sizes_ + rank_; }
   const std::int64_t* begin() const { return sizes_; }
   const std::int64_t* end() const { return sizes_ + rank_; }
-  std::int64_t back() const { return sizes_[rank_ - 1]; }
+  std::int64_t back() const { return sizes_[rank_ - 1]; }  ///< the last size; rank at least 1
   std::int64_t& back() { return sizes_[rank_ - 1]; }
 
-  void push_back(std::int64_t value);
-  void insert(int axis, std::int64_t value);
-  void erase(int axis);
-  bool contains(std::int64_t value) const;
+  void push_back(std::int64_t value);         ///< ShapeError beyond max_rank
+  void insert(int axis, std::int64_t value);  ///< before the axis; ShapeError beyond max_rank
+  void erase(int axis);                       ///< takes an axis out
+  bool contains(std::int64_t value) const;    ///< whether one of the sizes is this
 
   /// The number of elements; throws ShapeError on a negative size or where it does not fit 63 bits.
   std::int64_t numel() const;
@@ -78,6 +78,6 @@ Dims normalize_dims(const char* op, const Dims& dims, int rank);
 
 /// a · b, a + b in 64 bits; throw ShapeError naming `op` where the result does not fit.
 std::int64_t checked_mul(const char* op, std::int64_t a, std::int64_t b);
-std::int64_t checked_add(const char* op, std::int64_t a, std::int64_t b);
+std::int64_t checked_add(const char* op, std::int64_t a, std::int64_t b);  ///< likewise a + b
 
 }  // namespace duet

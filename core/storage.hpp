@@ -22,22 +22,22 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void* data() const { return data_; }
-  std::int64_t bytes() const { return bytes_; }
-  bool writable() const { return writable_; }
+  void* data() const { return data_; }           ///< the first byte
+  std::int64_t bytes() const { return bytes_; }  ///< its size
+  bool writable() const { return writable_; }    ///< false: memory that is only to be read
 
-  std::uint64_t version() const { return __atomic_load_n(&version_, __ATOMIC_RELAXED); }
-  void bump_version() { __atomic_fetch_add(&version_, 1, __ATOMIC_RELAXED); }
+  std::uint64_t version() const { return __atomic_load_n(&version_, __ATOMIC_RELAXED); }  ///< how often it was changed
+  void bump_version() { __atomic_fetch_add(&version_, 1, __ATOMIC_RELAXED); }             ///< it was changed
 
   /// Whether somebody outside may write at any time without a bump of the version: a raw pointer was handed out,
   /// or a mutable view is alive. What was derived from such a storage (a packed weight) must not be cached.
   bool exposed() const { return __atomic_load_n(&exposed_, __ATOMIC_RELAXED) || __atomic_load_n(&writers_, __ATOMIC_SEQ_CST) != 0; }
-  void expose() { __atomic_store_n(&exposed_, true, __ATOMIC_RELAXED); }
-  void begin_write() { __atomic_fetch_add(&writers_, 1, __ATOMIC_SEQ_CST); }
+  void expose() { __atomic_store_n(&exposed_, true, __ATOMIC_RELAXED); }      ///< see exposed()
+  void begin_write() { __atomic_fetch_add(&writers_, 1, __ATOMIC_SEQ_CST); }  ///< a mutable view begins
   void end_write() {
     bump_version();
     __atomic_fetch_sub(&writers_, 1, __ATOMIC_SEQ_CST);
-  }
+  }  ///< it ends
 
  private:
   void* data_;

@@ -47,7 +47,7 @@ class InferenceModeGuard {
  private:
   bool before_;
 };
-bool inference_mode();
+bool inference_mode();  ///< whether this thread is in it
 
 /// Installs hooks for saved tensors on this thread for the length of a scope; the innermost counts.
 class SavedTensorHooksGuard {

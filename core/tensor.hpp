@@ -54,17 +54,17 @@ class Tensor {
                     std::move(owner), !std::is_const_v<T>);
   }
 
-  bool defined() const { return impl_ != nullptr; }
-  const Shape& shape() const;
-  const Shape& strides() const;  ///< in elements
-  Dtype dtype() const;
-  int rank() const { return shape().rank(); }
+  bool defined() const { return impl_ != nullptr; }  ///< false of Tensor()
+  const Shape& shape() const;                        ///< its sizes
+  const Shape& strides() const;                      ///< in elements
+  Dtype dtype() const;                               ///< of its elements
+  int rank() const { return shape().rank(); }        ///< the number of dimensions
   /// The size along `dim`, which may count from the end; ShapeError out of range.
   std::int64_t size(std::int64_t dim) const;
-  std::int64_t numel() const;
+  std::int64_t numel() const;  ///< how many elements
   /// Bytes that the elements take (not the storage, which a view shares).
   std::int64_t bytes() const;
-  bool is_contiguous() const;
+  bool is_contiguous() const;  ///< dense, in row-major order
 
   /// The first element, for reading. T must be the dtype's (DtypeError). Elements lie at strides().
   template <class T>
@@ -105,7 +105,7 @@ class Tensor {
   bool is_leaf() const;
   /// The accumulated gradient of a leaf; undefined if there is none.
   const Tensor& grad() const;
-  void set_grad(const Tensor& grad);
+  void set_grad(const Tensor& grad);  ///< takes its place; an undefined one removes it
   /// The same data, off the tape.
   Tensor detach() const;
   /// Differentiates this by every leaf that requires a gradient, and adds to their grad(). Defined in
@@ -113,7 +113,7 @@ class Tensor {
   void backward(const Tensor& cotangent = {}) const;
   void backward(const Tensor& cotangent, const BackwardOptions& options) const;
 
-  const std::shared_ptr<TensorImpl>& impl() const { return impl_; }
+  const std::shared_ptr<TensorImpl>& impl() const { return impl_; }  ///< for ops and bindings
   explicit Tensor(std::shared_ptr<TensorImpl> impl) : impl_(std::move(impl)) {}
 
  private:
@@ -136,7 +136,7 @@ struct TensorSpec {
 };
 using Specs = std::vector<TensorSpec>;
 
-TensorSpec spec_of(const Tensor& tensor);
+TensorSpec spec_of(const Tensor& tensor);  ///< of what an op is given
 
 /// "(2, 3) f32", or "undefined".
 std::string to_string(const TensorSpec& spec);

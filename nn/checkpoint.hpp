@@ -31,8 +31,8 @@ class Checkpoint {
   }
   /// Seed and position of a stream of random numbers.
   void keep(const std::string& name, const Generator& generator);
-  void set(const std::string& name, std::int64_t number);
-  void set_text(const std::string& name, const std::string& text);
+  void set(const std::string& name, std::int64_t number);           ///< keeps a number; errors as keep()
+  void set_text(const std::string& name, const std::string& text);  ///< keeps a text
 
   /// Writes the file whole or not at all, with a checksum of all that is in it. One of that name that was there is kept
   /// as `path` + ".previous": whenever the process or the machine stops, one of the two is whole.
@@ -52,8 +52,8 @@ class Checkpoint {
   void restore(const std::string& name, Generator& generator) const;
   /// ValueError if there is none.
   std::int64_t number(const std::string& name) const;
-  const std::string& text(const std::string& name) const;
-  bool has(const std::string& name) const;
+  const std::string& text(const std::string& name) const;  ///< a text that set_text() kept
+  bool has(const std::string& name) const;                 ///< whether something is kept under the name
 
  private:
   void put(const std::string& name, const NamedTensors& state);

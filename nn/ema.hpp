@@ -20,14 +20,14 @@ class ExponentialMovingAverage {
   void update();
   /// Exchanges the model's values with the average: evaluate, then swap back. ValueError if an update comes between.
   void swap();
-  bool swapped() const { return swapped_; }
+  bool swapped() const { return swapped_; }  ///< whether the model holds the average
   /// Copies the average into `model`, which must have the same state.
   void copy_to(Module& model) const;
   /// The average, under the model's names: what to save as weights.
   NamedTensors average() const { return clone_tensors(average_); }
   /// The average and the number of updates, for a checkpoint.
   NamedTensors state_dict() const;
-  void load_state_dict(const NamedTensors& state);
+  void load_state_dict(const NamedTensors& state);  ///< ValueError where it does not fit
 
  private:
   Module* model_;

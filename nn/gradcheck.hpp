@@ -10,7 +10,7 @@
 namespace duet {
 
 GradcheckResult gradcheck_module(nn::Module& model, const Callable<Tensor(const Tensor&)>& loss, const Tensor& x,
-                                 const GradcheckOptions& options);
+                                 const GradcheckOptions& options);  ///< what gradcheck() of a model calls
 
 /// Checks the derivatives of loss(model(x)) by x (where it is floating) and by every distinct parameter that requires a
 /// gradient, under their names. Input 0 is x, input k the k-th of them. Every call of the model starts from the same

@@ -17,11 +17,11 @@ double gain(Nonlinearity nonlinearity, double slope = 0.01);
 struct Fans {
   std::int64_t in, out;
 };
-Fans fans(const Shape& weight);
+Fans fans(const Shape& weight);  ///< see Fans
 
-void constant_(Tensor tensor, double value);
-void zeros_(Tensor tensor);
-void ones_(Tensor tensor);
+void constant_(Tensor tensor, double value);  ///< every element becomes value
+void zeros_(Tensor tensor);                   ///< every element becomes 0
+void ones_(Tensor tensor);                    ///< every element becomes 1
 /// Uniform in [low, high); ValueError if high < low.
 void uniform_(Tensor tensor, double low = 0, double high = 1, Generator& generator = default_generator());
 /// ValueError for a negative deviation.
@@ -37,10 +37,10 @@ struct KaimingOptions {
 };
 /// He et al. 2015, arXiv:1502.01852: deviation gain / sqrt(fan).
 void kaiming_uniform_(Tensor weight, KaimingOptions options = {}, Generator& generator = default_generator());
-void kaiming_normal_(Tensor weight, KaimingOptions options = {}, Generator& generator = default_generator());
+void kaiming_normal_(Tensor weight, KaimingOptions options = {}, Generator& generator = default_generator());  ///< same
 /// Glorot and Bengio 2010: deviation gain · sqrt(2 / (fan_in + fan_out)).
 void xavier_uniform_(Tensor weight, double gain = 1, Generator& generator = default_generator());
-void xavier_normal_(Tensor weight, double gain = 1, Generator& generator = default_generator());
+void xavier_normal_(Tensor weight, double gain = 1, Generator& generator = default_generator());  ///< as above, normal
 
 /// Rows (or columns, whichever are fewer) of the weight seen as (size(0), rest) are orthonormal, times `gain` (Saxe
 /// et al. 2013, arXiv:1312.6120).

@@ -126,7 +126,7 @@ class Module {
   std::vector<Tensor> parameters() const;
   /// The same with names: "down.0.conv1.weight". A tensor that stands in two places comes once.
   NamedTensors named_parameters() const;
-  NamedTensors named_buffers() const;
+  NamedTensors named_buffers() const;  ///< likewise of buffers
   /// The modules directly below.
   std::vector<Module*> children() const;
   /// This module ("") and all below, by path.
@@ -136,8 +136,8 @@ class Module {
 
   /// Switches between training and evaluation, which batch norm and dropout tell apart, here and below.
   Module& train(bool on = true);
-  Module& eval() { return train(false); }
-  bool is_training() const { return training_; }
+  Module& eval() { return train(false); }         ///< switches to evaluation
+  bool is_training() const { return training_; }  ///< see train()
 
   /// Drops the gradient of every parameter.
   void zero_grad();

@@ -11,7 +11,7 @@ namespace duet {
 Tensor relu(const Tensor& x);
 /// 1 / (1 + e^−x).
 Tensor sigmoid(const Tensor& x);
-Tensor tanh(const Tensor& x);
+Tensor tanh(const Tensor& x);  ///< the hyperbolic tangent
 /// x · sigmoid(x) (Elfwing et al. 2018; "swish").
 Tensor silu(const Tensor& x);
 /// x · tanh(log(1 + e^x)) (Misra 2019).
@@ -71,16 +71,16 @@ Tensor hardtanh(const Tensor& x, const HardtanhOptions& options = {});
 
 // The cotangent g times the derivative, in one pass. y is the activation's output for relu, sigmoid and tanh, and its
 // input for the others; shapes and dtypes of g and y agree.
-Tensor relu_backward(const Tensor& g, const Tensor& y);
-Tensor sigmoid_backward(const Tensor& g, const Tensor& y);
-Tensor tanh_backward(const Tensor& g, const Tensor& y);
-Tensor leaky_relu_backward(const Tensor& g, const Tensor& y, const LeakyReluOptions& options);
-Tensor elu_backward(const Tensor& g, const Tensor& y, const EluOptions& options);
-Tensor selu_backward(const Tensor& g, const Tensor& y);
-Tensor gelu_backward(const Tensor& g, const Tensor& y, const GeluOptions& options);
-Tensor silu_backward(const Tensor& g, const Tensor& y);
-Tensor mish_backward(const Tensor& g, const Tensor& y);
-Tensor softplus_backward(const Tensor& g, const Tensor& y, const SoftplusOptions& options);
-Tensor hardswish_backward(const Tensor& g, const Tensor& y);
+Tensor relu_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
+Tensor sigmoid_backward(const Tensor& g, const Tensor& y);                                      ///< g · its slope
+Tensor tanh_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
+Tensor leaky_relu_backward(const Tensor& g, const Tensor& y, const LeakyReluOptions& options);  ///< g · its slope
+Tensor elu_backward(const Tensor& g, const Tensor& y, const EluOptions& options);               ///< g · its slope
+Tensor selu_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
+Tensor gelu_backward(const Tensor& g, const Tensor& y, const GeluOptions& options);             ///< g · its slope
+Tensor silu_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
+Tensor mish_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
+Tensor softplus_backward(const Tensor& g, const Tensor& y, const SoftplusOptions& options);     ///< g · its slope
+Tensor hardswish_backward(const Tensor& g, const Tensor& y);                                    ///< g · its slope
 
 }  // namespace duet

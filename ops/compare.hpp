@@ -7,18 +7,18 @@ namespace duet {
 
 /// a == b and so on, element by element: shapes broadcast, dtypes agree; comparisons with NaN are 0 (ne: 1).
 Tensor eq(const Tensor& a, const Tensor& b);
-Tensor ne(const Tensor& a, const Tensor& b);
-Tensor lt(const Tensor& a, const Tensor& b);
-Tensor le(const Tensor& a, const Tensor& b);
-Tensor gt(const Tensor& a, const Tensor& b);
-Tensor ge(const Tensor& a, const Tensor& b);
+Tensor ne(const Tensor& a, const Tensor& b);  ///< a != b, see eq()
+Tensor lt(const Tensor& a, const Tensor& b);  ///< a < b, see eq()
+Tensor le(const Tensor& a, const Tensor& b);  ///< a <= b, see eq()
+Tensor gt(const Tensor& a, const Tensor& b);  ///< a > b, see eq()
+Tensor ge(const Tensor& a, const Tensor& b);  ///< a >= b, see eq()
 /// The same with a number.
 Tensor eq(const Tensor& a, double b);
-Tensor ne(const Tensor& a, double b);
-Tensor lt(const Tensor& a, double b);
-Tensor le(const Tensor& a, double b);
-Tensor gt(const Tensor& a, double b);
-Tensor ge(const Tensor& a, double b);
+Tensor ne(const Tensor& a, double b);  ///< a != b, see eq()
+Tensor lt(const Tensor& a, double b);  ///< a < b, see eq()
+Tensor le(const Tensor& a, double b);  ///< a <= b, see eq()
+Tensor gt(const Tensor& a, double b);  ///< a > b, see eq()
+Tensor ge(const Tensor& a, double b);  ///< a >= b, see eq()
 
 // The operators that order. There is no == or !=, which compares elements in some libraries and identity in others:
 // write eq() and ne().
@@ -37,11 +37,11 @@ inline Tensor operator>=(double a, const Tensor& b) { return le(b, a); }
 
 /// Logic on elements taken as true where they are not 0.
 Tensor logical_and(const Tensor& a, const Tensor& b);
-Tensor logical_or(const Tensor& a, const Tensor& b);
-Tensor logical_xor(const Tensor& a, const Tensor& b);
-Tensor logical_not(const Tensor& x);
+Tensor logical_or(const Tensor& a, const Tensor& b);   ///< see logical_and()
+Tensor logical_xor(const Tensor& a, const Tensor& b);  ///< see logical_and()
+Tensor logical_not(const Tensor& x);                   ///< see logical_and()
 /// Whether an element is NaN; is neither NaN nor infinite.
 Tensor isnan(const Tensor& x);
-Tensor isfinite(const Tensor& x);
+Tensor isfinite(const Tensor& x);  ///< neither NaN nor infinite
 
 }  // namespace duet

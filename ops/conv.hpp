@@ -77,7 +77,7 @@ template <int N>
 ConvGeometry conv_geometry(const char* op, const Shape& x, const Shape& weight, const ConvOptions<N>& options);
 template <int N>
 ConvGeometry conv_transpose_geometry(const char* op, const Shape& x, const Shape& weight,
-                                     const ConvTransposeOptions<N>& options);
+                                     const ConvTransposeOptions<N>& options);  ///< likewise
 
 /// One reachable output size of a transposed convolution along one axis.
 struct ReachableSize {
@@ -96,14 +96,14 @@ std::vector<ReachableSize> reachable_output_sizes(std::int64_t size, std::int64_
 template <int N>
 Extent<N> output_padding_for(const Extent<N>& input, const Extent<N>& output_size, const Extent<N>& kernel,
                              const ConvTransposeOptions<N>& options);
-
-// For each rank: conv(x, w) with x (N, C_in, L...) and w (C_out, C_in/groups, K...) gives (N, C_out, ...);
-// conv_transpose(x, w) with x (N, C_in, L...) and w (C_in, C_out/groups, K...) gives (N, C_out, ...) of spatial size
-// (L-1)·stride − 2·padding + dilation·(K-1) + output_padding + 1; bias is (C_out). x may lack the batch dimension.
-// The convN_weight(x, y) overloads give dT/dw for x (N, C_large, L...) and y (N, C_small, S...).
-// All take f32 or f64. ShapeError: rank, channels, groups that do not divide, an empty output. ValueError: stride,
-// dilation or groups < 1, negative padding, output_padding >= max(stride, dilation). DtypeError: integers, or a mix.
-// The overloads with a ConvGeometry are the primitives; their tensors must have exactly its shapes.
+///@{
+/// For each rank: conv(x, w) with x (N, C_in, L...) and w (C_out, C_in/groups, K...) gives (N, C_out, ...);
+/// conv_transpose(x, w) with x (N, C_in, L...) and w (C_in, C_out/groups, K...) gives (N, C_out, ...) of spatial size
+/// (L-1)·stride − 2·padding + dilation·(K-1) + output_padding + 1; bias is (C_out). x may lack the batch dimension.
+/// The convN_weight(x, y) overloads give dT/dw for x (N, C_large, L...) and y (N, C_small, S...).
+/// All take f32 or f64. ShapeError: rank, channels, groups that do not divide, an empty output. ValueError: stride,
+/// dilation or groups < 1, negative padding, output_padding >= max(stride, dilation). DtypeError: integers, or a mix.
+/// The overloads with a ConvGeometry are the primitives; their tensors must have exactly its shapes.
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options = {});
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options = {});
@@ -131,5 +131,5 @@ Tensor conv_transpose3d(const Tensor& x, const Tensor& weight, const ConvTranspo
 Tensor conv_transpose3d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& geometry);
 Tensor conv3d_weight(const Tensor& x, const Tensor& y, const Extent<3>& kernel_size, const Conv3dOptions& options = {});
 Tensor conv3d_weight(const Tensor& x, const Tensor& y, const ConvGeometry& geometry);
-
+///@}
 }  // namespace duet

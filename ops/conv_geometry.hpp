@@ -41,9 +41,9 @@ class ConvGeometry {
   std::int64_t groups = 1;
   ConvAxis axis[max_conv_rank];
 
-  Shape large_shape(std::int64_t batch) const;
-  Shape small_shape(std::int64_t batch) const;
-  Shape weight_shape() const;
+  Shape large_shape(std::int64_t batch) const;  ///< (N, large_channels, large...)
+  Shape small_shape(std::int64_t batch) const;  ///< (N, small_channels, small...)
+  Shape weight_shape() const;                   ///< (small_channels, large_channels / groups, kernel...)
 
   /// Throws ShapeError or ValueError in the name of `op` if any field is out of range: rank 1 to 3, sizes and
   /// channels >= 0, kernel, stride, dilation, groups >= 1, channels divisible by groups, padding within 2^31,

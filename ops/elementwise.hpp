@@ -49,16 +49,16 @@ Tensor sign(const Tensor& x);
 Tensor square(const Tensor& x);
 /// 1 / x.
 Tensor reciprocal(const Tensor& x);
-Tensor sqrt(const Tensor& x);
+Tensor sqrt(const Tensor& x);  ///< the square root
 /// 1 / sqrt(x).
 Tensor rsqrt(const Tensor& x);
-Tensor exp(const Tensor& x);
+Tensor exp(const Tensor& x);  ///< e to the x
 /// The natural logarithm.
 Tensor log(const Tensor& x);
 /// log(1 + x), exact for small x.
 Tensor log1p(const Tensor& x);
-Tensor sin(const Tensor& x);
-Tensor cos(const Tensor& x);
+Tensor sin(const Tensor& x);  ///< the sine; x in radians
+Tensor cos(const Tensor& x);  ///< the cosine; x in radians
 
 struct ClampOptions {
   std::optional<double> min = {}, max = {};  ///< at least one (ValueError)

@@ -58,7 +58,7 @@ struct DiagonalOptions {
 /// The lower, or upper, triangle of the last two dimensions, zeros elsewhere. `diagonal` moves the boundary to the
 /// right; the boundary belongs to both. ShapeError below rank 2.
 Tensor tril(const Tensor& x, std::int64_t diagonal = 0);
-Tensor triu(const Tensor& x, std::int64_t diagonal = 0);
+Tensor triu(const Tensor& x, std::int64_t diagonal = 0);  ///< the upper one, see tril()
 
 struct OneHotOptions {
   std::int64_t num_classes = 0;

@@ -14,17 +14,17 @@ struct AddOptions {
 
 /// Every element becomes `value`.
 Tensor& fill_(Tensor& target, double value);
-Tensor& zero_(Tensor& target);
+Tensor& zero_(Tensor& target);  ///< every element becomes 0
 /// target = source, which broadcasts to target's shape (ShapeError); any dtype is converted.
 Tensor& copy_(Tensor& target, const Tensor& source);
 /// target += alpha · source. Here and below: floating, one dtype (DtypeError), source broadcasts to target.
 Tensor& add_(Tensor& target, const Tensor& source, const AddOptions& options = {});
-Tensor& add_(Tensor& target, double value);
-Tensor& sub_(Tensor& target, const Tensor& source, const AddOptions& options = {});
-Tensor& mul_(Tensor& target, const Tensor& source);
-Tensor& mul_(Tensor& target, double factor);
-Tensor& div_(Tensor& target, const Tensor& source);
-Tensor& div_(Tensor& target, double divisor);
+Tensor& add_(Tensor& target, double value);                                          ///< target += value
+Tensor& sub_(Tensor& target, const Tensor& source, const AddOptions& options = {});  ///< target −= alpha · source
+Tensor& mul_(Tensor& target, const Tensor& source);                                  ///< target *= source
+Tensor& mul_(Tensor& target, double factor);                                         ///< target *= factor
+Tensor& div_(Tensor& target, const Tensor& source);                                  ///< target /= source
+Tensor& div_(Tensor& target, double divisor);                                        ///< target /= divisor
 /// target += weight · (end − target): the step of an exponential average.
 Tensor& lerp_(Tensor& target, const Tensor& end, double weight);
 /// target brought into [low, high].

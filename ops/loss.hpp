@@ -13,7 +13,7 @@ enum class Reduction { none, mean, sum };
 inline void visit_reduction(FieldVisitor& visitor, Reduction& value) {
   static constexpr const char* names[] = {"none", "mean", "sum"};
   visitor.choice("reduction", value, names);
-}
+}  ///< the field `reduction` of options
 
 struct LossOptions {
   Reduction reduction = Reduction::mean;

@@ -82,7 +82,7 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, const LayerNormOptions& o
 struct NormalizeStatistics {
   Tensor mean, inverse_deviation;
 };
-NormalizeStatistics normalize_statistics(const Tensor& x, const NormalizeOptions& options = {});
+NormalizeStatistics normalize_statistics(const Tensor& x, const NormalizeOptions& options = {});  ///< of x (N, C, S...)
 
 /// Gradients of a normalisation by x, weight and bias.
 struct NormalizeGradients {

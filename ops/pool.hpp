@@ -96,21 +96,21 @@ struct MaxPoolResult {
 /// stride or dilation below 1, a padding that is negative or more than half of the window, or a window that lies in
 /// the padding alone.
 Tensor max_pool1d(const Tensor& x, const MaxPoolOptions<1>& options);
-Tensor max_pool2d(const Tensor& x, const MaxPoolOptions<2>& options);
-Tensor max_pool3d(const Tensor& x, const MaxPoolOptions<3>& options);
+Tensor max_pool2d(const Tensor& x, const MaxPoolOptions<2>& options);  ///< see max_pool1d()
+Tensor max_pool3d(const Tensor& x, const MaxPoolOptions<3>& options);  ///< see max_pool1d()
 inline Tensor max_pool1d(const Tensor& x, std::int64_t kernel_size) { return max_pool1d(x, {.kernel_size = kernel_size}); }
 inline Tensor max_pool2d(const Tensor& x, std::int64_t kernel_size) { return max_pool2d(x, {.kernel_size = kernel_size}); }
 inline Tensor max_pool3d(const Tensor& x, std::int64_t kernel_size) { return max_pool3d(x, {.kernel_size = kernel_size}); }
 
 /// The same, with the place of each maximum.
 MaxPoolResult max_pool1d_with_indices(const Tensor& x, const MaxPoolOptions<1>& options);
-MaxPoolResult max_pool2d_with_indices(const Tensor& x, const MaxPoolOptions<2>& options);
-MaxPoolResult max_pool3d_with_indices(const Tensor& x, const MaxPoolOptions<3>& options);
+MaxPoolResult max_pool2d_with_indices(const Tensor& x, const MaxPoolOptions<2>& options);  ///< in 2 dimensions
+MaxPoolResult max_pool3d_with_indices(const Tensor& x, const MaxPoolOptions<3>& options);  ///< in 3 dimensions
 
 /// The mean of each window. Errors as for max pools; ValueError for a divisor_override of 0.
 Tensor avg_pool1d(const Tensor& x, const AvgPoolOptions<1>& options);
-Tensor avg_pool2d(const Tensor& x, const AvgPoolOptions<2>& options);
-Tensor avg_pool3d(const Tensor& x, const AvgPoolOptions<3>& options);
+Tensor avg_pool2d(const Tensor& x, const AvgPoolOptions<2>& options);  ///< see avg_pool1d()
+Tensor avg_pool3d(const Tensor& x, const AvgPoolOptions<3>& options);  ///< see avg_pool1d()
 inline Tensor avg_pool1d(const Tensor& x, std::int64_t kernel_size) { return avg_pool1d(x, {.kernel_size = kernel_size}); }
 inline Tensor avg_pool2d(const Tensor& x, std::int64_t kernel_size) { return avg_pool2d(x, {.kernel_size = kernel_size}); }
 inline Tensor avg_pool3d(const Tensor& x, std::int64_t kernel_size) { return avg_pool3d(x, {.kernel_size = kernel_size}); }
@@ -118,26 +118,26 @@ inline Tensor avg_pool3d(const Tensor& x, std::int64_t kernel_size) { return avg
 /// The mean, or the maximum, of as many windows as asked for: output o of n covers inputs floor(o·size / n) up to
 /// ceil((o + 1)·size / n); -1 asks for the input's size. ShapeError for another rank or an output size below 1.
 Tensor adaptive_avg_pool1d(const Tensor& x, Extent<1> output_size);
-Tensor adaptive_avg_pool2d(const Tensor& x, Pair output_size);
-Tensor adaptive_avg_pool3d(const Tensor& x, Triple output_size);
-MaxPoolResult adaptive_max_pool1d_with_indices(const Tensor& x, Extent<1> output_size);
-MaxPoolResult adaptive_max_pool2d_with_indices(const Tensor& x, Pair output_size);
-MaxPoolResult adaptive_max_pool3d_with_indices(const Tensor& x, Triple output_size);
-Tensor adaptive_max_pool1d(const Tensor& x, Extent<1> output_size);
-Tensor adaptive_max_pool2d(const Tensor& x, Pair output_size);
-Tensor adaptive_max_pool3d(const Tensor& x, Triple output_size);
+Tensor adaptive_avg_pool2d(const Tensor& x, Pair output_size);                           ///< see adaptive_avg_pool1d()
+Tensor adaptive_avg_pool3d(const Tensor& x, Triple output_size);                         ///< see adaptive_avg_pool1d()
+MaxPoolResult adaptive_max_pool1d_with_indices(const Tensor& x, Extent<1> output_size);  ///< with places
+MaxPoolResult adaptive_max_pool2d_with_indices(const Tensor& x, Pair output_size);       ///< with places
+MaxPoolResult adaptive_max_pool3d_with_indices(const Tensor& x, Triple output_size);     ///< with places
+Tensor adaptive_max_pool1d(const Tensor& x, Extent<1> output_size);                      ///< see adaptive_avg_pool1d()
+Tensor adaptive_max_pool2d(const Tensor& x, Pair output_size);                           ///< see adaptive_avg_pool1d()
+Tensor adaptive_max_pool3d(const Tensor& x, Triple output_size);                         ///< see adaptive_avg_pool1d()
 
 /// Zeros, with each value at its index in the plane: what max_pool's indices turn back. Of values with one index the
 /// last stays. ShapeError for sizes that these windows do not pool to x's, ValueError for an index out of range.
 Tensor max_unpool1d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<1>& options);
-Tensor max_unpool2d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<2>& options);
-Tensor max_unpool3d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<3>& options);
+Tensor max_unpool2d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<2>& options);  ///< in 2-d
+Tensor max_unpool3d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptions<3>& options);  ///< in 3-d
 
 /// The pair behind max pooling's derivatives, linear and adjoint to each other. `taps`, in the shape of the small side,
 /// says which element of its window each output stands for: u8, or i64 for windows of more than 256 elements.
 /// Gather reads them from x (..., large); scatter adds g (..., small) into zeros there.
 Tensor max_pool_gather(const Tensor& x, const Tensor& taps, const PoolGeometry& geometry);
-Tensor max_pool_scatter(const Tensor& g, const Tensor& taps, const PoolGeometry& geometry);
+Tensor max_pool_scatter(const Tensor& g, const Tensor& taps, const PoolGeometry& geometry);  ///< see max_pool_gather()
 /// Taps as row-major indices in the plane of the large side, i64.
 Tensor max_pool_indices(const Tensor& taps, const PoolGeometry& geometry);
 

@@ -23,14 +23,14 @@ Tensor sum(const Tensor& x, const ReduceOptions& options = {});
 Tensor mean(const Tensor& x, const ReduceOptions& options = {});
 /// The largest, the smallest element; equal ones share the gradient. ShapeError where there is none.
 Tensor amax(const Tensor& x, const ReduceOptions& options = {});
-Tensor amin(const Tensor& x, const ReduceOptions& options = {});
+Tensor amin(const Tensor& x, const ReduceOptions& options = {});  ///< see amax()
 /// The product; its derivatives hold at zeros too.
 Tensor prod(const Tensor& x, const ReduceOptions& options = {});
 /// log(sum of e^x), without overflow.
 Tensor logsumexp(const Tensor& x, const ReduceOptions& options = {});
 /// Whether all, any elements are not 0: u8, no gradient.
 Tensor all(const Tensor& x, const ReduceOptions& options = {});
-Tensor any(const Tensor& x, const ReduceOptions& options = {});
+Tensor any(const Tensor& x, const ReduceOptions& options = {});  ///< see all()
 
 struct VarOptions {
   Dims dim = {};
@@ -72,7 +72,7 @@ struct ArgOptions {
 };
 /// Where the first largest (smallest) element lies: i64, no gradient. A NaN counts as both. ShapeError if there is none.
 Tensor argmax(const Tensor& x, const ArgOptions& options = {});
-Tensor argmin(const Tensor& x, const ArgOptions& options = {});
+Tensor argmin(const Tensor& x, const ArgOptions& options = {});  ///< see argmax()
 
 struct CumsumOptions {
   std::int64_t dim = 0;

@@ -14,8 +14,8 @@ namespace duet {
 enum class InterpolateMode { nearest, nearest_exact, linear, bilinear, trilinear, bicubic, area };
 
 struct InterpolateOptions {
-  std::vector<std::int64_t> size = {};     ///< output sizes, one for all or one a dimension; or
-  std::vector<double> scale_factor = {};   ///< factors, one for all or one a dimension: floor(size · factor)
+  std::vector<std::int64_t> size = {};    ///< output sizes, one for all or one a dimension; or
+  std::vector<double> scale_factor = {};  ///< factors, one for all or one a dimension: floor(size · factor)
   InterpolateMode mode = InterpolateMode::nearest;
   bool align_corners = false;  ///< corner pixels' centres coincide, not their outer edges; linear and cubic modes only
   bool recompute_scale_factor = false;  ///< take the ratio of the sizes for the factor, once that has set the size
@@ -43,18 +43,18 @@ class ResampleGeometry {
   ResampleGeometry() {}  // user-provided, so that a list in braces can only mean the options
   ResampleMethod method = ResampleMethod::window;
   Shape large, small;
-  Shape kernel, stride, padding;     ///< of windows
-  bool count_include_pad = true;     ///< windows divide by what they span, padding included
+  Shape kernel, stride, padding;                 ///< of windows
+  bool count_include_pad = true;                 ///< windows divide by what they span, padding included
   std::optional<std::int64_t> divisor_override;  ///< or by this
-  bool align_corners = false;        ///< of linear and cubic
-  std::vector<double> scale;         ///< inputs an output, one a dimension, where sizes do not say it
+  bool align_corners = false;                    ///< of linear and cubic
+  std::vector<double> scale;                     ///< inputs an output, one a dimension, where sizes do not say it
   void fields(FieldVisitor& visitor);
 };
 
 /// Average pooling and interpolation as one linear op, and its adjoint. x ends in geometry.large, g in geometry.small,
 /// behind any number of dimensions.
 Tensor resample(const Tensor& x, const ResampleGeometry& geometry);
-Tensor resample_backward(const Tensor& g, const ResampleGeometry& geometry);
+Tensor resample_backward(const Tensor& g, const ResampleGeometry& geometry);  ///< its adjoint
 
 struct PixelShuffleOptions {
   std::int64_t upscale_factor = 1;
@@ -68,6 +68,6 @@ struct PixelUnshuffleOptions {
 /// (..., C·r², H, W) to (..., C, H·r, W·r) (Shi et al. 2016), and back. ShapeError where r² does not divide the
 /// channels, or r the sizes; ValueError for r below 1.
 Tensor pixel_shuffle(const Tensor& x, std::int64_t upscale_factor);
-Tensor pixel_unshuffle(const Tensor& x, std::int64_t downscale_factor);
+Tensor pixel_unshuffle(const Tensor& x, std::int64_t downscale_factor);  ///< see pixel_shuffle()
 
 }  // namespace duet

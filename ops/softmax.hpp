@@ -18,6 +18,6 @@ Tensor log_softmax(const Tensor& x, const SoftmaxOptions& options = {});
 
 /// The gradients, from cotangent and output.
 Tensor softmax_backward(const Tensor& g, const Tensor& y, const SoftmaxOptions& options);
-Tensor log_softmax_backward(const Tensor& g, const Tensor& y, const SoftmaxOptions& options);
+Tensor log_softmax_backward(const Tensor& g, const Tensor& y, const SoftmaxOptions& options);  ///< of log_softmax()
 
 }  // namespace duet

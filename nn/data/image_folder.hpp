@@ -28,7 +28,7 @@ class ImageFolder : public Dataset {
   const std::vector<std::string>& classes() const { return classes_; }
   /// The class of sample i.
   std::int64_t label(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).label; }
-  const std::string& path(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).path; }
+  const std::string& path(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).path; }  ///< its file
   /// (channels, height, width) of every image.
   const Shape& image_shape() const { return shape_; }
 

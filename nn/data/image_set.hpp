@@ -46,10 +46,10 @@ class ImageSet {
   static ImageSet open(const std::string& folder, const ImageSetOptions& options = {});
   /// Images of a generator (see synthetic.hpp, synthetic_shapes.hpp), named 000, 001, …
   static ImageSet generated(std::int64_t count, const SyntheticOptions& options = {});
-  static ImageSet generated_shapes(std::int64_t count, const SyntheticShapesOptions& options = {});
+  static ImageSet generated_shapes(std::int64_t count, const SyntheticShapesOptions& options = {});  ///< likewise
 
   std::int64_t size() const { return static_cast<std::int64_t>(indices_.size()); }
-  int channels() const;
+  int channels() const;  ///< of every image
   /// The number of classes: options.classes, or the highest id + 1 and at least 2.
   int classes() const;
   /// Whether label files hold 0/255, not class ids.
@@ -63,7 +63,7 @@ class ImageSet {
   Shape extent(std::int64_t i) const;
   /// Pixels of all images.
   std::int64_t pixels() const;
-  LabelledImage load(std::int64_t i) const;
+  LabelledImage load(std::int64_t i) const;  ///< image i and its label, read now
   /// Images [begin, end); ValueError out of range.
   ImageSet subset(std::int64_t begin, std::int64_t end) const;
   /// Mean and deviation of each channel over the images of this (sub)set. A constant channel gets deviation 1.

@@ -45,7 +45,7 @@ class DataLoader {
   std::int64_t batches() const;
   /// The epoch of the next batch, and its number in it: what `seek` takes to go on from here.
   std::int64_t epoch() const;
-  std::int64_t batch() const;
+  std::int64_t batch() const;  ///< see epoch()
   /// Makes the next loop start there. ValueError for a place that does not exist.
   void seek(std::int64_t epoch, std::int64_t batch);
 

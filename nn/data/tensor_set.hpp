@@ -13,8 +13,8 @@ class TensorDataset : public Dataset {
   std::int64_t size() const override { return images_.size(0); }
   Sample get(std::int64_t index, Generator& random) const override;
 
-  const Tensor& images() const { return images_; }
-  const Tensor& targets() const { return targets_; }
+  const Tensor& images() const { return images_; }    ///< as given
+  const Tensor& targets() const { return targets_; }  ///< as given
 
  private:
   Tensor images_, targets_;

@@ -15,15 +15,15 @@ class ConfusionMatrix {
   /// Pixels whose truth is `ignore` do not count (-1: all do). ValueError below 2 classes or above 256, or for an
   /// `ignore` that is neither -1 nor in [0, 255].
   explicit ConfusionMatrix(int classes, int ignore = -1);
-  int classes() const { return classes_; }
+  int classes() const { return classes_; }  ///< as given
   /// Counts every pixel of two u8 tensors of class ids of one shape (ShapeError, DtypeError; ValueError for an id that
   /// is no class; then nothing has been counted).
   void add(const Tensor& predicted, const Tensor& truth);
-  void add(const ConfusionMatrix& other);
+  void add(const ConfusionMatrix& other);  ///< adds the counts of another
   std::int64_t count(int truth, int predicted) const {
     return counts_[static_cast<std::size_t>(truth * classes_ + predicted)];
-  }
-  std::int64_t total() const;
+  }                            ///< pixels of one class that were taken for another
+  std::int64_t total() const;  ///< pixels that count
   /// The share of pixels whose class is right; NaN without pixels.
   double accuracy() const;
   /// Intersection over union (Jaccard): pixels that are the class in both, over pixels that are it in either.
@@ -36,7 +36,7 @@ class ConfusionMatrix {
   double recall(int of_class) const;
   /// The mean of iou() over the classes that occur.
   double mean_iou() const;
-  double mean_dice() const;
+  double mean_dice() const;  ///< the mean of dice() over the classes that occur
 
  private:
   struct Class {

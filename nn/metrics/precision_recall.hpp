@@ -27,7 +27,7 @@ class PrecisionRecall {
   /// row-major order. ShapeError for other counts, DtypeError; ValueError for another truth or a probability outside
   /// [0, 1]; then nothing has been counted.
   void add(const Tensor& probability, const Tensor& truth, int ignore = 255);
-  std::int64_t total() const;
+  std::int64_t total() const;  ///< how many were counted
 
   /// The point of each threshold, rising, 0 to (bins − 1) / bins.
   std::vector<PrecisionRecallPoint> curve() const;
@@ -36,7 +36,7 @@ class PrecisionRecall {
   /// The threshold of the highest f1, or of the highest mean IoU, over every bin's; the middle of several. ValueError
   /// while nothing is counted.
   PrecisionRecallPoint best_f1() const { return best(&PrecisionRecallPoint::f1); }
-  PrecisionRecallPoint best_mean_iou() const { return best(&PrecisionRecallPoint::mean_iou); }
+  PrecisionRecallPoint best_mean_iou() const { return best(&PrecisionRecallPoint::mean_iou); }  ///< see best_f1()
 
  private:
   PrecisionRecallPoint best(double PrecisionRecallPoint::*score) const;

@@ -56,7 +56,7 @@ class UNetGate : public Module {
   Tensor operator()(const Tensor& kept, const Tensor& up) {
     return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, kept, up);
   }
-  Tensor forward(const Tensor& kept, const Tensor& up);
+  Tensor forward(const Tensor& kept, const Tensor& up);  ///< kept, weighed
 
   std::unique_ptr<Module> skip, gate, psi;
 
@@ -73,7 +73,7 @@ class UNetUp : public UNetBlock {
   Tensor operator()(const Tensor& x, const Tensor& kept) {
     return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, x, kept);
   }
-  Tensor forward(const Tensor& x, const Tensor& kept);
+  Tensor forward(const Tensor& x, const Tensor& kept);  ///< x of twice the size, joined
 
   std::unique_ptr<Module> upconv;
   std::unique_ptr<UNetGate> attention;  ///< null: what was kept is joined as it is

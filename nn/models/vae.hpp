@@ -28,7 +28,7 @@ class Vae : public Module {
   struct Code {
     Tensor mean, log_variance;
   };
-  Code encode(const Tensor& x);
+  Code encode(const Tensor& x);  ///< x (N, channels, size, size)
   /// z (N, latent) to logits of the pixels, (N, channels, size, size).
   Tensor decode(const Tensor& z);
   /// Logits of x rebuilt from the means of its codes.

@@ -37,15 +37,15 @@ class Optimizer {
   /// Drops every gradient.
   void zero_grad();
 
-  std::size_t group_count() const { return group_count_; }
-  double lr(std::size_t group = 0) const { return const_cast<Optimizer*>(this)->lr_of(checked(group)); }
+  std::size_t group_count() const { return group_count_; }  ///< groups of parameters
+  double lr(std::size_t group = 0) const { return const_cast<Optimizer*>(this)->lr_of(checked(group)); }  ///< its rate
   /// ValueError for a negative or non-finite rate.
   void set_lr(std::size_t group, double value);
   /// Sets the rate of every group.
   void set_lr(double value);
   /// Momentum, or Adam's first beta; ValueError for an optimizer without such a thing.
   double momentum(std::size_t group = 0) const;
-  void set_momentum(std::size_t group, double value);
+  void set_momentum(std::size_t group, double value);  ///< see momentum()
 
   /// The parameters, groups one after the other.
   std::vector<Tensor> parameters() const;
@@ -106,7 +106,7 @@ class Optimizer {
 template <class Options>
 class GroupedOptimizer : public Optimizer {
  public:
-  const Options& options(std::size_t group = 0) const { return options_.at(group); }
+  const Options& options(std::size_t group = 0) const { return options_.at(group); }  ///< of a group
 
  protected:
   GroupedOptimizer(const char* name, const std::vector<ParameterGroup<Options>>& groups) : Optimizer(name) {

@@ -20,23 +20,23 @@ struct ScheduledValue {
 struct StepLR {
   std::int64_t step_size = 1;
   double gamma = 0.1;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Multiplies the rate by gamma at each milestone.
 struct MultiStepLR {
   std::vector<std::int64_t> milestones;
   double gamma = 0.1;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Multiplies the rate by gamma at every step.
 struct ExponentialLR {
   double gamma = 0.9;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Half a cosine from the base rate to eta_min over T_max steps, then back up, and so on (Loshchilov and Hutter 2017,
@@ -44,8 +44,8 @@ struct ExponentialLR {
 struct CosineAnnealingLR {
   std::int64_t T_max = 1;
   double eta_min = 0;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// The same, jumping back to the base rate after T_0 steps, then T_0·T_mult, T_0·T_mult², …
@@ -53,8 +53,8 @@ struct CosineAnnealingWarmRestarts {
   std::int64_t T_0 = 1;
   std::int64_t T_mult = 1;
   double eta_min = 0;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// The factor on the rate goes from start_factor to end_factor over total_iters steps: a warm-up.
@@ -62,16 +62,16 @@ struct LinearLR {
   double start_factor = 1.0 / 3;
   double end_factor = 1;
   std::int64_t total_iters = 5;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// The base rate times (1 − step / total_iters) to the power, 0 afterwards.
 struct PolynomialLR {
   std::int64_t total_iters = 5;
   double power = 1;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Up to max_lr and down again to almost nothing, along cosines, while momentum goes the other way (Smith and Topin,
@@ -83,17 +83,17 @@ struct OneCycleLR {
   bool cycle_momentum = true;
   double base_momentum = 0.85;
   double max_momentum = 0.95;
-  double div_factor = 25;         ///< max_lr over the first rate
-  double final_div_factor = 1e4;  ///< the first rate over the last
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  double div_factor = 25;                                      ///< max_lr over the first rate
+  double final_div_factor = 1e4;                               ///< the first rate over the last
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// The base rate times factor(step).
 struct LambdaLR {
   Callable<double(std::int64_t)> factor;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Any schedule.
@@ -106,7 +106,7 @@ class Schedule {
       : at_([schedule](double base_lr, std::int64_t step) { return schedule.at(base_lr, step); }) {
     schedule.check();
   }
-  ScheduledValue at(double base_lr, std::int64_t step) const { return at_(base_lr, step); }
+  ScheduledValue at(double base_lr, std::int64_t step) const { return at_(base_lr, step); }  ///< at a step, from 0
 
  private:
   Callable<ScheduledValue(double, std::int64_t)> at_;
@@ -117,15 +117,15 @@ class Schedule {
 struct SequentialLR {
   std::vector<Schedule> schedules;
   std::vector<std::int64_t> milestones;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// The factors of several schedules on the base rate, multiplied.
 struct ChainedLR {
   std::vector<Schedule> schedules;
-  ScheduledValue at(double base_lr, std::int64_t step) const;
-  void check() const;
+  ScheduledValue at(double base_lr, std::int64_t step) const;  ///< what it prescribes at a step, from 0
+  void check() const;                                          ///< ValueError for arguments out of range
 };
 
 /// Applies a schedule to every group of an optimizer, whose rates at this moment are the base rates. The optimizer has
@@ -136,10 +136,10 @@ class Scheduler {
   Scheduler(Optimizer& optimizer, Schedule schedule);
   /// Goes to the next step: call it after an epoch, or after every step of the optimizer, as the schedule counts.
   void step();
-  std::int64_t steps() const { return steps_; }
+  std::int64_t steps() const { return steps_; }  ///< so many times step() was called
   /// Base rates and the step, for a checkpoint; loading them sets the rates. ValueError for another number of groups.
-  NamedTensors state_dict() const;
-  void load_state_dict(const NamedTensors& state);
+  NamedTensors state_dict() const;                  ///< for a checkpoint
+  void load_state_dict(const NamedTensors& state);  ///< see state_dict()
 
  private:
   void apply();
@@ -167,9 +167,9 @@ struct ReduceLROnPlateauOptions {
 class ReduceLROnPlateau {
  public:
   explicit ReduceLROnPlateau(Optimizer& optimizer, const ReduceLROnPlateauOptions& options = {});
-  void step(double metric);
-  NamedTensors state_dict() const;
-  void load_state_dict(const NamedTensors& state);
+  void step(double metric);                         ///< after an epoch, with its metric
+  NamedTensors state_dict() const;                  ///< for a checkpoint
+  void load_state_dict(const NamedTensors& state);  ///< see state_dict()
 
  private:
   bool improved(double metric) const;
