@@ -145,6 +145,8 @@ class Checker:
             if re.match(r"(DUET|OWN)_", words[0]):
                 self.variable(words[0])
             words = words[1:]
+        if words and words[0] == "mpirun":
+            words = words[3:]  # mpirun -n N
         if not words:
             return
         program, arguments = words[0], words[1:]
@@ -268,7 +270,7 @@ class Checker:
         generated = str(self.page) in WITH_LINES_OF_TEXT
         for number, line in lines:
             self.line = number
-            if not generated and re.match(r"    (\$|scripts/|duet|build/|cmake|ctest|#include|\w+\(.*\);)", line):
+            if not generated and re.match(r"    (\$|scripts/|mpirun|duet|build/|cmake|ctest|#include|\w+\(.*\);)", line):
                 self.report(f"a command or code outside a block: {line.strip()}")
         text = "\n".join(line for _, line in lines)
         for span in re.finditer(r"(?<!`)`([^`]+)`(?!`)", text):
