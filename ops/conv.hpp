@@ -96,6 +96,7 @@ std::vector<ReachableSize> reachable_output_sizes(std::int64_t size, std::int64_
 template <int N>
 Extent<N> output_padding_for(const Extent<N>& input, const Extent<N>& output_size, const Extent<N>& kernel,
                              const ConvTransposeOptions<N>& options);
+
 ///@{
 /// For each rank: conv(x, w) with x (N, C_in, L...) and w (C_out, C_in/groups, K...) gives (N, C_out, ...);
 /// conv_transpose(x, w) with x (N, C_in, L...) and w (C_in, C_out/groups, K...) gives (N, C_out, ...) of spatial size
@@ -104,7 +105,6 @@ Extent<N> output_padding_for(const Extent<N>& input, const Extent<N>& output_siz
 /// All take f32 or f64. ShapeError: rank, channels, groups that do not divide, an empty output. ValueError: stride,
 /// dilation or groups < 1, negative padding, output_padding >= max(stride, dilation). DtypeError: integers, or a mix.
 /// The overloads with a ConvGeometry are the primitives; their tensors must have exactly its shapes.
-
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options = {});
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options = {});
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvGeometry& geometry);
