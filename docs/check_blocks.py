@@ -249,8 +249,8 @@ class Checker:
             if block.text not in self.example_files and not self.is_extracted():
                 self.report("no test builds this program")
         elif block.language == "output":
-            if block.before is None or block.before.language not in ("cpp", "sh"):
-                self.report("an output without a block that prints it")
+            if block.before is None or block.before.language not in ("cpp", "sh") or block.before.note:
+                self.report("an output without a block before it that is run")
         elif block.language == "text":
             if block.text not in self.example_files:
                 self.report("stands in no .txt of examples/")
