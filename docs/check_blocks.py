@@ -275,7 +275,7 @@ class Checker:
         text = "\n".join(line for _, line in lines)
         for span in re.finditer(r"(?<!`)`([^`]+)`(?!`)", text):
             self.line = lines[text[:span.start()].count("\n")][0]
-            code = " ".join(span[1].split())
+            code = " ".join(span[1].split()).replace(r"\|", "|")  # so written in a table
             first = code.split(" ")[0]
             if code.startswith("--"):
                 for flag in re.findall(r"--[a-z][\w-]*", code):
