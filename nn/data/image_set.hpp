@@ -56,7 +56,7 @@ class ImageSet {
   bool black_and_white() const;
   /// The colours (r, g, b, r, …) of the label whose palette has the most of them, and that file; empty if none has one.
   const std::vector<std::uint8_t>& palette() const;
-  const std::string& palette_file() const;
+  const std::string& palette_file() const;  ///< the label that has it
   /// The stem of image i.
   const std::string& name(std::int64_t i) const;
   /// Height and width of image i.
