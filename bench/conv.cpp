@@ -2,12 +2,12 @@
 #include <cmath>
 #include <memory>
 
-#include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/ops/kernels/conv.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
 #include "commands.hpp"
+#include "conv_case.hpp"
 #include "machine.hpp"
 #include "shapes.hpp"
 
@@ -16,9 +16,41 @@ namespace {
 
 struct Options {
   std::string shapes = DUET_BENCH_SHAPES, filter;
-  int threads = 0;
-  bool json = false, f64 = false, processor_time = false;
+  int threads = 0, choices = 0;
+  bool json = false, f64 = false, processor_time = false, scaling = false;
 };
+
+void print_table(const std::vector<ConvShape>& shapes, const Options& options) {
+  const int threads = num_threads();
+  const double peak = peak_flops(threads) / (options.f64 ? 2 : 1), bandwidth = memory_bandwidth(threads);
+  if (options.json)
+    std::printf(
+        "{\"library\": \"duet\", \"threads\": %d, \"simd\": \"%s\", \"peak_gflops\": %.1f, \"memory_gb_s\": %.1f}\n",
+        threads, kernels::name(kernels::active_simd()), peak / 1e9, bandwidth / 1e9);
+  else
+    std::printf(
+        "%d threads, %s, %s: peak %.1f GFLOP/s, memory %.1f GB/s; milliseconds are medians (minima)\n"
+        "%-13s %7s %17s %17s %17s %17s %5s %5s %5s %5s %7s\n",
+        threads, kernels::name(kernels::active_simd()), options.f64 ? "f64" : "f32", peak / 1e9, bandwidth / 1e9,
+        "case", "GFLOP", "forward", "input grad", "weight grad", "step", "fwd%", "inp%", "wgt%", "step%", "GFLOP/s");
+  for (const ConvShape& shape : shapes) {
+    const ConvTimes t = options.f64 ? time_case<double>(shape) : time_case<float>(shape);
+    if (options.json) {
+      print_json("duet", shape, t);
+      continue;
+    }
+    const auto percent = [&](const Timing& x, double ops) { return 100 * ops * shape.flops() / x.median / peak; };
+    const Timing step = t.step();
+    std::printf("%-13s %7.3f", shape.name.c_str(), shape.flops() / 1e9);
+    for (const Timing& x : {t.forward, t.input, t.weight, step})
+      std::printf(" %8.3f (%6.3f)", x.median * 1e3, x.min * 1e3);
+    std::printf(" %5.1f %5.1f %5.1f %5.1f %7.1f\n", percent(t.forward, 1), percent(t.input, 1), percent(t.weight, 1),
+                percent(step, 3), 3 * shape.flops() / step.median / 1e9);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
 
 ConvGeometry geometry_of(const ConvShape& s) {
   ConvGeometry g;
@@ -28,69 +60,28 @@ ConvGeometry geometry_of(const ConvShape& s) {
   const std::int64_t in[2] = {s.height, s.width}, out[2] = {s.out_height(), s.out_width()};
   const std::int64_t kernel[2] = {s.kernel_h, s.kernel_w};
   for (int i = 0; i < 2; ++i)
-    g.axis[i] = {s.transposed ? out[i] : in[i], s.transposed ? in[i] : out[i], kernel[i], s.stride, s.padding,
-                 s.dilation};
+    g.axis[i] = {
+        s.transposed ? out[i] : in[i], s.transposed ? in[i] : out[i], kernel[i], s.stride, s.padding, s.dilation};
   return g;
 }
 
-/// `count` values that are neither all alike nor denormal.
 template <class T>
-void fill(T* values, std::int64_t count) {
-  for (std::int64_t i = 0; i < count; ++i)
-    values[i] = static_cast<T>((static_cast<std::uint32_t>(i) * 2654435761u >> 8) & 1023) / T(1024) - T(0.5);
-}
-
-template <class T>
-ConvTimes run(const ConvShape& shape) {
-  const ConvGeometry g = geometry_of(shape);
-  const std::int64_t large = g.large_shape(shape.batch).numel(), small = g.small_shape(shape.batch).numel();
-  const std::int64_t weights = g.weight_shape().numel(), item = sizeof(T);
-  const Scratch x(large * item), y(small * item), w(weights * item), bias(shape.out_channels * item);
-  const Scratch large_result(large * item), small_result(small * item), weight_result(weights * item);
-  fill(x.as<T>(), large);
-  fill(y.as<T>(), small);
-  fill(w.as<T>(), weights);
-  fill(bias.as<T>(), shape.out_channels);
-  const T* small_bias = shape.transposed ? nullptr : bias.as<T>();
-  const T* large_bias = shape.transposed ? bias.as<T>() : nullptr;
-  const Timing to_small = time_of(
-      [&] { kernels::conv<T>(g, shape.batch, x.as<T>(), w.as<T>(), small_bias, small_result.as<T>()); });
+ConvTimes time_case(const ConvShape& shape) {
+  const ConvBuffers<T> b(shape);
+  const T *x = b.x.template as<T>(), *y = b.y.template as<T>(), *w = b.w.template as<T>();
+  const T* small_bias = shape.transposed ? nullptr : b.bias.template as<T>();
+  const T* large_bias = shape.transposed ? b.bias.template as<T>() : nullptr;
+  const Timing to_small =
+      time_of([&] { kernels::conv<T>(b.geometry, shape.batch, x, w, small_bias, b.y_result.template as<T>()); });
   const Timing to_large = time_of(
-      [&] { kernels::conv_transpose<T>(g, shape.batch, y.as<T>(), w.as<T>(), large_bias, large_result.as<T>()); });
+      [&] { kernels::conv_transpose<T>(b.geometry, shape.batch, y, w, large_bias, b.x_result.template as<T>()); });
   const Timing weight =
-      time_of([&] { kernels::conv_weight<T>(g, shape.batch, x.as<T>(), y.as<T>(), weight_result.as<T>()); });
+      time_of([&] { kernels::conv_weight<T>(b.geometry, shape.batch, x, y, b.w_result.template as<T>()); });
   return {shape.transposed ? to_large : to_small, shape.transposed ? to_small : to_large, weight};
 }
 
-void print_table(const std::vector<ConvShape>& shapes, const Options& options) {
-  const int threads = num_threads();
-  const double peak = peak_flops(threads) / (options.f64 ? 2 : 1), bandwidth = memory_bandwidth(threads);
-  if (options.json)
-    std::printf("{\"library\": \"duet\", \"threads\": %d, \"simd\": \"%s\", \"peak_gflops\": %.1f, \"memory_gb_s\": %.1f}\n",
-                threads, kernels::name(kernels::active_simd()), peak / 1e9, bandwidth / 1e9);
-  else
-    std::printf("%d threads, %s, %s: peak %.1f GFLOP/s, memory %.1f GB/s; milliseconds are medians (minima)\n"
-                "%-13s %7s %17s %17s %17s %17s %5s %5s %5s %5s %7s\n",
-                threads, kernels::name(kernels::active_simd()), options.f64 ? "f64" : "f32", peak / 1e9, bandwidth / 1e9,
-                "case", "GFLOP", "forward", "input grad", "weight grad", "step", "fwd%", "inp%", "wgt%", "step%",
-                "GFLOP/s");
-  for (const ConvShape& shape : shapes) {
-    const ConvTimes t = options.f64 ? run<double>(shape) : run<float>(shape);
-    if (options.json) {
-      print_json("duet", shape, t);
-      continue;
-    }
-    const auto percent = [&](const Timing& x, double ops) { return 100 * ops * shape.flops() / x.median / peak; };
-    const Timing step = t.step();
-    std::printf("%-13s %7.3f", shape.name.c_str(), shape.flops() / 1e9);
-    for (const Timing& x : {t.forward, t.input, t.weight, step}) std::printf(" %8.3f (%6.3f)", x.median * 1e3, x.min * 1e3);
-    std::printf(" %5.1f %5.1f %5.1f %5.1f %7.1f\n", percent(t.forward, 1), percent(t.input, 1), percent(t.weight, 1),
-                percent(step, 3), 3 * shape.flops() / step.median / 1e9);
-    std::fflush(stdout);
-  }
-}
-
-}  // namespace
+template ConvTimes time_case<float>(const ConvShape&);
+template ConvTimes time_case<double>(const ConvShape&);
 
 void add_conv(CLI::App& app) {
   auto options = std::make_shared<Options>();
@@ -102,10 +93,18 @@ void add_conv(CLI::App& app) {
   command->add_flag("--f64", options->f64, "double precision");
   command->add_flag("--processor-time", options->processor_time,
                     "count one thread's processor time, for comparisons on a busy machine");
+  command->add_flag("--scaling", options->scaling,
+                    "ms per GFLOP from 64x64 planes to 1024x1024 and from 1 image to 64, f64, and scratch memory");
+  command
+      ->add_option("--choices", options->choices,
+                   "so many random cases: the direct path, Winograd, and which the cost rule chooses; one thread")
+      ->check(CLI::Range(1, 100000));
   command->callback([options] {
-    count_processor_time = options->processor_time;
-    if (options->processor_time) options->threads = 1;
+    count_processor_time = options->processor_time || options->choices > 0;
+    if (count_processor_time) options->threads = 1;
     if (options->threads > 0) set_num_threads(options->threads);
+    if (options->choices > 0) return print_choices(options->choices);
+    if (options->scaling) return print_scaling();
     print_table(read_shapes(options->shapes, options->filter), *options);
   });
 }

@@ -76,6 +76,7 @@ struct LanePack {
   std::int64_t to_stride;
   std::int64_t count;
   int lanes, width;
+  std::int64_t ahead;  ///< elements to what a later call reads, whose lines are asked for; or 0
 };
 
 /// to[lane * lane_stride + i * phases + f] = sums[f][i * sums_stride + lane] + bias[lane], for i * phases + f < count.

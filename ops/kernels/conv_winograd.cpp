@@ -5,6 +5,8 @@
 // would be small, the inputs are, and the filters go by in chunks.
 #include <duet/ops/kernels/conv_winograd.hpp>
 
+#include <optional>
+
 #include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
 
@@ -16,13 +18,29 @@ constexpr Index least_share = 64;          // output channels that are worth an 
 constexpr Index wanted_tiles = 32;         // of a block
 constexpr Index input_bytes = 768 * 1024;  // of a block's transformed input, of a second-level cache of 1 MiB
 constexpr Index filter_bytes = 16 << 20;   // of transformed filters at a time
-constexpr Index chunk_channels = 32;       // output channels between two output transforms
-constexpr Index shared_bytes = 12 << 20;   // of all transformed inputs, where they are kept
-constexpr Index shared_tiles = 128;        // of a block then
-constexpr Index input_channels = 8;        // source channels that are transformed together then
+constexpr Index chunk_bytes = 512 * 1024;  // of a chunk's filters, where they go by in chunks
+constexpr Index chunk_channels = 32;       // output channels between two output transforms, at the most
+constexpr Index least_chunk = 16;
+constexpr Index shared_bytes = 12 << 20;  // of all transformed inputs, where they are kept
+constexpr Index shared_tiles = 128;       // of a block then
+constexpr Index input_channels = 8;       // source channels that are transformed together then
 
 constexpr Index float_bytes = sizeof(float);
 constexpr Index slack = 16;  // elements behind a staging area that a vector may read
+
+/// Scratch memory that a thread keeps from one block to the next, so that it stays in its caches.
+class Reused {
+ public:
+  float* take(Index floats) {
+    if (floats > floats_) scratch_.emplace(floats * float_bytes);
+    floats_ = std::max(floats, floats_);
+    return scratch_->as<float>();
+  }
+
+ private:
+  std::optional<Scratch> scratch_;
+  Index floats_ = 0;
+};
 
 class WinogradConv {
  public:
@@ -32,8 +50,12 @@ class WinogradConv {
     outputs_ = static_cast<Index>(plan_.parts.size()) / plan_.adding_parts();
     rows_ = plan_.adding_parts() * r_.source_channels;
     choose_blocks();
+    if (shared_) {
+      const Index even = divide_up(divide_up(r_.out_channels, wanted_items), k_.tile) * k_.tile;
+      chunk_ = std::clamp(even, least_chunk, chunk_channels);
+    }
     input_point_ = point_stride(plan_.block * rows_);
-    sums_point_ = point_stride(plan_.block * chunk_channels);
+    sums_point_ = point_stride(plan_.block * chunk_);
   }
 
   void run() const {
@@ -86,8 +108,8 @@ class WinogradConv {
   void run_by_chunks() const;
   void transform_inputs(const WinogradSource& source, Index group, Slice channels, Index part, float* working,
                         float* input) const;
-  void multiply(const WinogradFilters& layout, Slice chunk, Index panels, const float* filters, const float* input,
-                float* sums) const;
+  void multiply(const WinogradFilters& layout, Slice chunk, Slice sources, Index panels, const float* filters,
+                const float* input, float* sums) const;
   void write(const WinogradTarget& target, Slice chunk, Index first_channel, Index panels, const float* sums,
              float* stage, float* kept) const;
 
@@ -100,6 +122,7 @@ class WinogradConv {
   WinogradPlan plan_;
   Index outputs_ = 1, rows_ = 0;  // output parts; rows of a product: channels of all parts that add up
   bool shared_ = false;
+  Index chunk_ = chunk_channels;
   Index input_point_ = 0, sums_point_ = 0;
 };
 
@@ -112,22 +135,28 @@ void WinogradConv::transform_inputs(const WinogradSource& source, Index group, S
                      input + (part * r_.source_channels + c) * plan_.width, input_point_, rows_ * plan_.width);
 }
 
-/// The products of a chunk of output channels, numbered within `filters`: sums[point][panel][channel][lane].
-void WinogradConv::multiply(const WinogradFilters& layout, Slice chunk, Index panels, const float* filters,
-                            const float* input, float* sums) const {
+/// The products of a chunk of output channels, numbered within `filters`, with some source channels, added to those of
+/// the channels before: sums[point][panel][channel][lane].
+void WinogradConv::multiply(const WinogradFilters& layout, Slice chunk, Slice sources, Index panels,
+                            const float* filters, const float* input, float* sums) const {
+  const bool whole = sources.size() == r_.source_channels && layout.sources() == r_.source_channels;
+  const Index parts = whole ? 1 : plan_.adding_parts();  // whose rows follow each other
   PanelProduct<float> task{};
-  task.row_offset = layout.row_offset().data();
   task.column_offset = layout.column_offset().data() + chunk.begin;
   task.columns = chunk.size();
-  task.rows = static_cast<std::int32_t>(rows_);
+  task.rows = static_cast<std::int32_t>(whole ? rows_ : sources.size());
   task.sums_stride = plan_.width;
   for (Index point = 0; point < plan_.points(); ++point) {
     task.source = filters + point * layout.point();
-    for (Index panel = 0; panel < panels; ++panel) {
-      task.panel = input + point * input_point_ + panel * rows_ * plan_.width;
-      task.sums = sums + point * sums_point_ + panel * chunk_channels * plan_.width;
-      k_.product[plan_.width / k_.lanes - 1](task);
-    }
+    for (Index panel = 0; panel < panels; ++panel)
+      for (Index s = 0; s < parts; ++s) {
+        task.row_offset = layout.row_offset().data() + s * layout.sources();
+        task.panel =
+            input + point * input_point_ + (panel * rows_ + s * r_.source_channels + sources.begin) * plan_.width;
+        task.sums = sums + point * sums_point_ + panel * chunk_ * plan_.width;
+        task.accumulate = s > 0 || sources.begin > 0;
+        k_.product[plan_.width / k_.lanes - 1](task);
+      }
   }
 }
 
@@ -136,7 +165,7 @@ void WinogradConv::write(const WinogradTarget& target, Slice chunk, Index first_
                          const float* sums, float* stage, float* kept) const {
   WinogradOutput task{};
   task.from_point = sums_point_;
-  task.from_panel = chunk_channels * plan_.width;
+  task.from_panel = chunk_ * plan_.width;
   task.vectors = static_cast<int>(panels * plan_.width / k_.lanes);
   task.width = static_cast<int>(plan_.width / k_.lanes);
   for (Index j = 0; j < chunk.size(); ++j) {
@@ -150,22 +179,21 @@ void WinogradConv::run_by_blocks() const {
   const Index vector = k_.lanes, points = plan_.points();
   const Index at_once = std::min(
       std::max(filter_bytes / (outputs_ * points * rows_ * float_bytes) / vector, Index{1}) * vector, r_.out_channels);
-  const WinogradFilters layout(r_, plan_, at_once);
+  const WinogradFilters layout(r_, plan_, at_once, r_.source_channels);
   const Scratch filters(float_bytes * outputs_ * layout.output());
   const Index blocks = plan_.blocks(), parts = plan_.adding_parts();
-  const auto compute = [&](Index group, Slice channels, Slice share, Index index) {
+  const Slice all_sources{0, r_.source_channels};
+  const auto compute = [&](Index group, Slice channels, Slice share, Index index, Reused& memory) {
     const Block block = block_at(index);
     const Index staged = block.targets[0].staged(), kept = outputs_ > 1 ? share.size() * staged : 0;
-    const Scratch scratch(float_bytes *
-                          (points * (input_point_ + sums_point_) + block.working + staged + kept + slack));
-    float *input = scratch.as<float>(), *sums = input + points * input_point_;
+    float* input = memory.take(points * (input_point_ + sums_point_) + block.working + staged + kept + slack);
+    float* sums = input + points * input_point_;
     float *working = sums + points * sums_point_, *stage = working + block.working, *first_phases = stage + staged;
     for (Index o = 0; o < outputs_; ++o) {
-      for (Index s = 0; s < parts; ++s)
-        transform_inputs(block.sources[o + s], group, {0, r_.source_channels}, s, working, input);
-      for (Index k = share.begin; k < share.end; k += chunk_channels) {
-        const Slice chunk{k, std::min(share.end, k + chunk_channels)};
-        multiply(layout, chunk, block.panels, filters.as<float>() + o * layout.output(), input, sums);
+      for (Index s = 0; s < parts; ++s) transform_inputs(block.sources[o + s], group, all_sources, s, working, input);
+      for (Index k = share.begin; k < share.end; k += chunk_) {
+        const Slice chunk{k, std::min(share.end, k + chunk_)};
+        multiply(layout, chunk, all_sources, block.panels, filters.as<float>() + o * layout.output(), input, sums);
         write(block.targets[o], chunk, group * r_.out_channels + channels.begin + k, block.panels, sums, stage,
               first_phases + (k - share.begin) * (kept > 0 ? staged : 0));
       }
@@ -174,13 +202,16 @@ void WinogradConv::run_by_blocks() const {
   for (Index group = 0; group < r_.groups; ++group)
     for (Index first = 0; first < r_.out_channels; first += at_once) {
       const Slice channels{first, std::min(r_.out_channels, first + at_once)};
-      layout.transform(weight_ + group * r_.weight_group, channels, {0, outputs_}, filters.as<float>());
+      layout.transform(weight_ + group * r_.weight_group, channels, all_sources, {0, outputs_}, filters.as<float>());
       const Index shares =
           std::clamp<Index>(divide_up(wanted_items, blocks), 1, divide_up(channels.size(), least_share));
-      parallel_for(blocks * shares, 1, [&](Index begin, Index end) {
+      // Runs of neighbouring blocks: what one asks for ahead, or leaves in a cache, is the same thread's.
+      const Index items = blocks * shares;
+      parallel_for(items, std::max<Index>(1, items / (2 * wanted_items)), [&](Index begin, Index end) {
+        Reused memory;
         for (Index i = begin; i < end; ++i) {
           const Slice share = slice(channels.size(), shares, i % shares, k_.tile);
-          if (share.size() > 0) compute(group, channels, share, i / shares);
+          if (share.size() > 0) compute(group, channels, share, i / shares, memory);
         }
       });
     }
@@ -189,7 +220,9 @@ void WinogradConv::run_by_blocks() const {
 void WinogradConv::run_by_chunks() const {
   const Index points = plan_.points(), parts = plan_.adding_parts(), blocks = plan_.blocks();
   const Index together = outputs_ > 1 ? r_.axis[2].period : 1;  // column phases, which are interleaved
-  const WinogradFilters layout(r_, plan_, std::min(chunk_channels, r_.out_channels));
+  const Index fitting = std::max<Index>(k_.lanes, chunk_bytes / (points * parts * chunk_ * float_bytes));
+  const Index steps = divide_up(r_.source_channels, fitting), sources = divide_up(r_.source_channels, steps);
+  const WinogradFilters layout(r_, plan_, std::min(chunk_, r_.out_channels), sources);
   std::vector<Block> all;
   for (Index b = 0; b < blocks; ++b) all.push_back(block_at(b));
   const Index block_input = points * input_point_, channel_runs = divide_up(r_.source_channels, input_channels);
@@ -206,18 +239,22 @@ void WinogradConv::run_by_chunks() const {
                      input_of(phase, block));
   };
   const auto compute = [&](Index group, Index first_output, Slice chunk) {
-    const Index staged = all[0].targets[0].staged(), kept = together > 1 ? blocks * chunk_channels * staged : 0;
-    const Scratch scratch(float_bytes * (layout.output() + points * sums_point_ + staged + kept + slack));
+    const Index staged = all[0].targets[0].staged(), kept = together > 1 ? blocks * chunk_ * staged : 0;
+    const Index block_sums = points * sums_point_;
+    const Scratch scratch(float_bytes * (layout.output() + blocks * block_sums + staged + kept + slack));
     float *filters = scratch.as<float>(), *sums = filters + layout.output();
-    float *stage = sums + points * sums_point_, *first_phases = stage + staged;
+    float *stage = sums + blocks * block_sums, *first_phases = stage + staged;
     for (Index phase = 0; phase < together; ++phase) {
       const Index output = first_output + phase;
-      layout.transform(weight_ + group * r_.weight_group, chunk, {output, output + 1}, filters);
-      for (Index b = 0; b < blocks; ++b) {
-        multiply(layout, {0, chunk.size()}, all[b].panels, filters, input_of(phase, b), sums);
-        write(all[b].targets[output], chunk, group * r_.out_channels + chunk.begin, all[b].panels, sums, stage,
-              first_phases + (kept > 0 ? b * chunk_channels * staged : 0));
+      for (Index c = 0; c < r_.source_channels; c += sources) {
+        const Slice step{c, std::min(r_.source_channels, c + sources)};
+        layout.transform(weight_ + group * r_.weight_group, chunk, step, {output, output + 1}, filters);
+        for (Index b = 0; b < blocks; ++b)
+          multiply(layout, {0, chunk.size()}, step, all[b].panels, filters, input_of(phase, b), sums + b * block_sums);
       }
+      for (Index b = 0; b < blocks; ++b)
+        write(all[b].targets[output], chunk, group * r_.out_channels + chunk.begin, all[b].panels,
+              sums + b * block_sums, stage, first_phases + (kept > 0 ? b * chunk_ * staged : 0));
     }
   };
   for (Index group = 0; group < r_.groups; ++group)
@@ -225,9 +262,9 @@ void WinogradConv::run_by_chunks() const {
       parallel_for(together * blocks * parts * channel_runs, 1, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) transform(group, output, i);
       });
-      parallel_for(divide_up(r_.out_channels, chunk_channels), 1, [&](Index begin, Index end) {
+      parallel_for(divide_up(r_.out_channels, chunk_), 1, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i)
-          compute(group, output, {i * chunk_channels, std::min(r_.out_channels, (i + 1) * chunk_channels)});
+          compute(group, output, {i * chunk_, std::min(r_.out_channels, (i + 1) * chunk_)});
       });
     }
 }

@@ -36,6 +36,8 @@ struct WinogradPlan {
   Index block = 0;                                   ///< tiles computed together, a multiple of a panel's
   int width = 0;                                     ///< lanes of a panel
   Index blocks() const { return divide_up(tiles, block); }
+  /// Whether rows are so short that each tile's pixels are read by themselves.
+  bool gathers() const;
   int points() const { return scheme->points() * scheme->points(); }
   Index adding_parts() const { return parts_add ? static_cast<Index>(parts.size()) : 1; }
 };
@@ -67,6 +69,7 @@ class WinogradSource {
   void transform(const float* source, float* work, float* to, Index to_point, Index to_panel) const;
 
  private:
+  void place_windows(const WinogradPart& part, const std::vector<TileRun>& runs);
   void place_strips(const WinogradPart& part, const std::vector<TileRun>& runs);
   void place_pieces(const std::vector<TileRun>& runs);
 
@@ -76,26 +79,30 @@ class WinogradSource {
   std::vector<Index> strip_at_;  // where each strip starts, with the zeros before its first pixel
   std::vector<WinogradMend> mends_;
   std::vector<std::int32_t> first_, second_;
+  std::vector<std::int64_t> window_at_;  // of each row of each tile, if tiles are read by themselves
+  std::vector<std::uint32_t> window_mask_;
   Index row_elements_ = 0, zeros_ = 0;
   int vectors_;
 };
 
-/// The transformed filters of up to `at_once` output channels, at each point a matrix of output channels by rows (part,
-/// source channel) whose element (k, row) stands at column_offset[k] + row_offset[row].
+/// The transformed filters between up to `at_once` output channels and `sources` source channels, at each point a
+/// matrix of output channels by rows (part, source channel) whose element (k, row) stands at
+/// column_offset[k] + row_offset[row].
 class WinogradFilters {
  public:
-  WinogradFilters(const ConvReading& reading, const WinogradPlan& plan, Index at_once);
+  WinogradFilters(const ConvReading& reading, const WinogradPlan& plan, Index at_once, Index sources);
   Index point() const { return point_; }
   Index output() const { return point_ * plan_.points(); }  ///< elements of one output part
+  Index sources() const { return sources_; }
   const std::vector<std::int32_t>& column_offset() const { return column_offset_; }
   const std::vector<std::int32_t>& row_offset() const { return row_offset_; }
   /// `weight` is the group's; `outputs` are output parts, written one after the other.
-  void transform(const float* weight, Slice channels, Slice outputs, float* to) const;
+  void transform(const float* weight, Slice channels, Slice sources, Slice outputs, float* to) const;
 
  private:
   const ConvReading& r_;
   const WinogradPlan& plan_;
-  Index at_once_, point_ = 0;
+  Index at_once_, sources_, point_ = 0;
   bool lanes_are_out_;  // vectors hold output channels, or else source channels: those that stand further apart
   std::vector<std::int32_t> column_offset_, row_offset_;
 };
@@ -124,13 +131,14 @@ class WinogradTarget {
   std::vector<Stretch> staged_;
 };
 
-/// Bytes of a panel's sums in the weight gradient, and how many an item may hold: wider ones are left to the direct
-/// path.
-inline Index winograd_weight_panel(const ConvReading& reading, const WinogradPlan& plan) {
-  const Index width = cut_panels(reading.out_channels, conv_kernels<float>().lanes).front().width;
-  return plan.points() * plan.adding_parts() * reading.source_channels * width * static_cast<Index>(sizeof(float));
-}
-inline constexpr Index winograd_item_bytes = 4 << 20;
+/// Bytes of a tile's transforms in the weight gradient, of both sides and all groups; and how many of a slab of tiles
+/// are kept at a time. Readings of which not even one block fits are left to the direct path.
+Index winograd_weight_tile(const ConvReading& reading, const WinogradPlan& plan);
+inline constexpr Index winograd_slab_bytes = 6 << 20;
+
+/// Whether the weight gradient takes blocks of tiles through transforms and products together, because its sums stay in
+/// a second-level cache.
+bool winograd_weight_fused(const ConvReading& reading, const WinogradPlan& plan);
 
 /// Whether the reading, or the weight gradient over it, should be computed this way: f32, a scheme that fits, the
 /// switch of <duet/ops/fast_convolutions.hpp> on, and fewer operations.

@@ -93,23 +93,48 @@ double meeting_share(const AxisReading& axis) {
 
 // Costs of a reading per group, in multiplications and additions of one lane.
 
+/// Channels with the lanes that stay empty beside them.
+double lanes_of(Index channels) {
+  const double vector = conv_kernels<float>().lanes;
+  return std::ceil(static_cast<double>(channels) / vector) * vector;
+}
+
+// The direct path's products, without those that meet only padding, at the share of the peak that it usually reaches;
+// and turning a sum into its plane.
+constexpr double usual = 1.2, turning_sums = 16;
+
 double direct_cost(const ConvReading& r) {
-  const double outputs = static_cast<double>(r.batch * r.positions * r.out_channels);
-  const double products =
-      static_cast<double>(r.source_channels * r.taps) * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
-  const double turning = 12.0 * static_cast<double>(r.phases());  // of a sum into its plane
-  return outputs * (products + turning);
+  const double out = static_cast<double>(r.out_channels), phases = static_cast<double>(r.phases());
+  const double taps = static_cast<double>(r.source_channels * r.taps) / phases;
+  const double met = taps * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
+  const double by_channels = usual * (met + turning_sums) * lanes_of(r.out_channels);
+  // Along the rows (conv.cpp).
+  const double row = static_cast<double>(r.axis[2].positions), short_row = row < conv_kernels<float>().lanes ? 2 : 1;
+  const double by_rows =
+      (1.4 * taps + 4 + (phases > 1 ? 8 : 0)) * out * lanes_of(r.axis[2].positions) / row * short_row;
+  return static_cast<double>(r.batch * r.positions) * phases * std::min(by_channels, by_rows);
+}
+
+/// Either side's channels may be the lanes.
+double direct_weight_cost(const ConvReading& r) {
+  const double out = static_cast<double>(r.out_channels), source = static_cast<double>(r.source_channels);
+  const double met = static_cast<double>(r.taps) * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
+  const double by_out = lanes_of(r.out_channels) * source * met + turning_sums * out;
+  const double by_source = lanes_of(r.source_channels) * out * met + turning_sums * source;
+  return static_cast<double>(r.batch * r.positions) * usual * std::min(by_out, by_source);
 }
 
 /// What the transforms of a point of a tile cost, for each channel of the source and of the output: more where rows of
-/// tiles are short, and must be put together to fill vectors.
-double input_cost(const WinogradPlan& plan) { return 14 + 90.0 / static_cast<double>(plan.tile_columns); }
-double output_cost(const WinogradPlan& plan) { return 10 + 20.0 / static_cast<double>(plan.tile_columns); }
+/// tiles are short.
+double input_cost(const WinogradPlan& plan) {
+  return plan.gathers() ? 25 : 14 + 60.0 / static_cast<double>(plan.tile_columns);
+}
+double output_cost(const WinogradPlan& plan) { return 14 + 20.0 / static_cast<double>(plan.tile_columns); }
 
 /// A point of a tile costs a product for each pair of channels, and its transforms; a point of a filter its transform,
 /// which is written and comes back.
 double winograd_cost(const ConvReading& r, const WinogradPlan& plan) {
-  constexpr double filter = 12;
+  constexpr double filter = 8;
   const Index panel = 2 * conv_kernels<float>().lanes;
   const double tiles = static_cast<double>(divide_up(plan.tiles, panel) * panel);  // whole panels are computed
   const double parts = static_cast<double>(plan.parts.size()),
@@ -120,19 +145,17 @@ double winograd_cost(const ConvReading& r, const WinogradPlan& plan) {
 }
 
 /// In the weight gradient outputs are turned to lanes, a sum is loaded and stored again for every few tiles, and where
-/// there are many tiles there are up to 16 partial sums of each to be added.
+/// tiles are split among items there are partial sums to be added.
 double winograd_weight_cost(const ConvReading& r, const WinogradPlan& plan) {
-  constexpr double turning = 26, sum = 1.15;
-  const double vector = conv_kernels<float>().lanes, tiles = static_cast<double>(plan.tiles);
-  const double finish = 30 + 3 * std::min(16.0, tiles / 64);
+  constexpr double turning = 20, sum = 1.15;
+  const double tiles = static_cast<double>(plan.tiles), lanes = lanes_of(r.out_channels);
+  const double finish = winograd_weight_fused(r, plan) ? 30 + 3 * std::min(16.0, tiles / 64) : 16;
   const double channels = static_cast<double>(r.source_channels) * static_cast<double>(plan.parts.size());
-  const double out = static_cast<double>(r.out_channels), lanes = std::ceil(out / vector) * vector;
   return plan.points() *
          (tiles * (channels * (sum * lanes + input_cost(plan)) + lanes * turning) + channels * lanes * finish);
 }
 
 constexpr Index few = 8;       // channels: with fewer the direct path has a way of its own, along the rows
-constexpr double gain = 1.1;   // expected, to be worth the digit that is lost
 constexpr double setup = 3e5;  // of a call: some microseconds
 
 bool may_use_winograd(const ConvReading& r, WinogradPlan& plan) {
@@ -143,13 +166,13 @@ bool may_use_winograd(const ConvReading& r, WinogradPlan& plan) {
 
 bool prefers_winograd(const ConvReading& r) {
   WinogradPlan plan;
-  return may_use_winograd(r, plan) && gain * winograd_cost(r, plan) + setup < direct_cost(r);
+  return may_use_winograd(r, plan) && winograd_cost(r, plan) + setup < direct_cost(r);
 }
 
 bool prefers_winograd_weight(const ConvReading& r) {
   WinogradPlan plan;
-  return may_use_winograd(r, plan) && plan.parts_add && winograd_weight_panel(r, plan) <= winograd_item_bytes &&
-         gain * winograd_weight_cost(r, plan) + setup < direct_cost(r);
+  return may_use_winograd(r, plan) && plan.parts_add && 32 * winograd_weight_tile(r, plan) <= winograd_slab_bytes &&
+         winograd_weight_cost(r, plan) + setup < direct_weight_cost(r);
 }
 
 }  // namespace duet::kernels

@@ -1,5 +1,5 @@
 // The input transform of a block of tiles: down the columns while pixels are still in rows, then along the rows,
-// where every m-th pixel of a row becomes a lane.
+// where every m-th pixel of a row becomes a lane. In small planes tiles become lanes first.
 #include <duet/ops/kernels/conv_table.hpp>
 #include <duet/ops/kernels/conv_winograd.hpp>
 
@@ -10,9 +10,41 @@ WinogradSource::WinogradSource(const ConvReading& reading, const WinogradPlan& p
     : r_(reading), plan_(plan) {
   const Index used = runs.back().slot + runs.back().count;
   vectors_ = static_cast<int>(divide_up(used, plan.width) * plan.width / conv_kernels<float>().lanes);
+  if (plan.gathers()) {
+    place_windows(part, runs);
+    return;
+  }
   place_strips(part, runs);
   place_pieces(runs);
   row_elements_ = point_stride(row_elements_);
+}
+
+bool WinogradPlan::gathers() const { return tile_columns < conv_kernels<float>().lanes / scheme->tile; }
+
+/// Where each row of each tile's window starts, and which of its elements exist.
+void WinogradSource::place_windows(const WinogradPart& part, const std::vector<TileRun>& runs) {
+  const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
+  const WinogradAxis &rows = part.axis[0], &columns = part.axis[1];
+  const Index m = plan_.scheme->tile, points = plan_.scheme->points(), tiles = vectors_ * conv_kernels<float>().lanes;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  window_at_.assign(static_cast<std::size_t>(points * tiles), 0);
+  window_mask_.assign(static_cast<std::size_t>(points * tiles), 0);
+  for (const TileRun& run : runs)
+    for (Index t = 0; t < run.count; ++t) {
+      const Index x = ((run.column + t) * m + columns.low) * aw.step + columns.phase;
+      std::uint32_t mask = 0;
+      for (Index j = 0; j < points; ++j) {
+        const Index at = x + j * aw.step;
+        if (at >= 0 && at < aw.source) mask |= std::uint32_t{1} << (j * aw.step);
+      }
+      for (Index i = 0; i < points; ++i) {
+        const Index y = (run.row * m + rows.low + i) * ah.step + rows.phase;
+        if (y < 0 || y >= ah.source) continue;
+        const std::size_t at = static_cast<std::size_t>(i * tiles + run.slot + t);
+        window_at_[at] = run.image * image + y * aw.source + x;
+        window_mask_[at] = mask;
+      }
+    }
 }
 
 void WinogradSource::place_strips(const WinogradPart& part, const std::vector<TileRun>& runs) {
@@ -74,6 +106,12 @@ void WinogradSource::place_pieces(const std::vector<TileRun>& runs) {
 }
 
 void WinogradSource::transform(const float* source, float* work, float* to, Index to_point, Index to_panel) const {
+  const int width = static_cast<int>(plan_.width / conv_kernels<float>().lanes);
+  if (!window_at_.empty()) {
+    plan_.scheme->gather({source, static_cast<int>(r_.axis[2].step), window_at_.data(), window_mask_.data(), vectors_,
+                          width, to, to_point, to_panel});
+    return;
+  }
   WinogradColumns down{};
   down.source = source;
   down.ahead = r_.source_plane;
@@ -92,7 +130,7 @@ void WinogradSource::transform(const float* source, float* work, float* to, Inde
   across.first = first_.data();
   across.second = second_.data();
   across.vectors = vectors_;
-  across.width = static_cast<int>(plan_.width / conv_kernels<float>().lanes);
+  across.width = width;
   across.to = to;
   across.to_point = to_point;
   across.to_panel = to_panel;

@@ -58,6 +58,20 @@ struct WinogradAcross {
   std::int64_t to_point, to_panel;
 };
 
+/// The input transform of tiles whose rows are too short to fill vectors: each tile's window is read by itself, and
+/// turned so that tiles are lanes. Row i of the window of tile t starts at source + at[i * tiles + t], inside the
+/// tensor or not: element e of it, `step` to a pixel, is read where bit e of mask[i * tiles + t] is set, and else is
+/// zero. `tiles` is that of all vectors; points are written as by WinogradAcross.
+struct WinogradGather {
+  const float* source;
+  int step;
+  const std::int64_t* at;
+  const std::uint32_t* mask;
+  int vectors, width;
+  float* to;
+  std::int64_t to_point, to_panel;
+};
+
 /// The output transform of `vectors` vectors of tiles, read as WinogradAcross writes them, plus a bias. Row i of
 /// piece p goes to to + piece[p] + i * to_row where piece[p] >= 0, for i < rows[p], and otherwise to
 /// staged + i * staged_row + p * lanes.
@@ -108,6 +122,7 @@ struct WinogradScheme {
   int tile, taps;  ///< m and r
   void (*columns)(const WinogradColumns&);
   void (*across)(const WinogradAcross&);
+  void (*gather)(const WinogradGather&);
   void (*output)(const WinogradOutput&);
   void (*filter)(const WinogradFilter&);
   void (*collect)(const WinogradFilter&);

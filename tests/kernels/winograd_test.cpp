@@ -2,6 +2,7 @@
 // touches; the same bits on any number of threads; and when they are used at all.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -152,6 +153,7 @@ const ConvCase cases[] = {
     square(3, 33, 70, {32, 16, 4, 2, 1, 1}),    square(9, 40, 70, {8, 4, 4, 2, 1, 1}),
     square(2, 24, 36, {37, 18, 4, 2, 1, 1}, 3), square(2, 24, 36, {18, 18, 3, 1, 1, 1}, 2),
     square(2, 5, 7, {9, 9, 2, 1, 0, 1}),        square(1, 6, 5, {50, 25, 6, 2, 2, 1}),
+    square(40, 300, 40, {8, 4, 4, 2, 1, 1}),    square(6, 40, 300, {14, 7, 4, 2, 1, 1}),
 };
 
 /// Sizes, paddings and channels at random, of a kernel that a scheme fits.
@@ -236,6 +238,70 @@ TEST_CASE("a NaN reaches what depends on it by Winograd, and no further than its
   }
 }
 
+TEST_CASE(
+    "with a stride of 2 and in weight gradients a NaN spoils what depends on it, and what shares a tile or a filter") {
+  const Restore restore;
+  std::mt19937 random(6);
+  const ConvCase shapes[] = {square(2, 9, 10, {32, 16, 4, 2, 1, 1}), square(2, 9, 10, {16, 16, 3, 1, 1, 1}),
+                             square(17, 40, 33, {8, 4, 4, 2, 1, 1})};
+  for (const ConvCase& c : shapes) {
+    const ConvGeometry& g = c.geometry;
+    const std::int64_t large = g.axis[0].large, small = g.axis[0].small, stride = g.axis[0].stride;
+    const std::int64_t taps = g.axis[0].kernel * g.axis[1].kernel;
+    // The square of 4 x 4 positions of a phase that an element lies in, whatever its channel; a filter.
+    const auto y_tile = [&](std::int64_t i) {
+      return (i / (small * small) / g.small_channels * small + i / small % small / 4) * small + i % small / 4;
+    };
+    const auto x_tile = [&](std::int64_t i) {
+      const std::int64_t row = i / large % large, column = i % large;
+      const std::int64_t phase = row % stride * stride + column % stride,
+                         image = i / (large * large) / g.large_channels;
+      return ((image * 4 + phase) * large + row / stride / 4) * large + column / stride / 4;
+    };
+    const auto filter = [&](std::int64_t i) { return i / taps; };
+    const auto check_spoilt = [&](const char* op, const std::vector<float>& values, const std::vector<bool>& depends,
+                                  auto&& place) {
+      std::vector<std::int64_t> spoilt_places;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (depends[i]) spoilt_places.push_back(place(static_cast<std::int64_t>(i)));
+      CHECK(!spoilt_places.empty());
+      std::sort(spoilt_places.begin(), spoilt_places.end());
+      bool reached = true, local = true;
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const bool spoilt = !std::isfinite(values[i]);
+        if (depends[i]) reached = reached && spoilt;
+        if (spoilt)
+          local = local &&
+                  std::binary_search(spoilt_places.begin(), spoilt_places.end(), place(static_cast<std::int64_t>(i)));
+      }
+      CHECK_MESSAGE(reached, op, " misses what depends on it: ", test::to_string(c));
+      CHECK_MESSAGE(local, op, " spoils more than its tiles: ", test::to_string(c));
+    };
+    for (const bool in_x : {true, false}) {
+      Problem problem(c, random, Values::even);
+      std::vector<float>& poisoned = in_x ? problem.x : problem.y;
+      const std::int64_t size = in_x ? large : small;
+      const std::int64_t at =
+          (static_cast<std::int64_t>(poisoned.size()) / (size * size) / 2 * size + size / 2) * size + 1;
+      poisoned[at] = std::numeric_limits<float>::quiet_NaN();
+      std::vector<bool> x_depends(problem.x.size()), y_depends(problem.y.size()), w_depends(problem.w.size());
+      test::each_product(g, c.batch, [&](std::int64_t x, std::int64_t w, std::int64_t y) {
+        if ((in_x ? x : y) != at) return;
+        x_depends[x] = y_depends[y] = w_depends[w] = true;
+      });
+      for (kernels::Simd simd : kernels::available_simd()) {
+        kernels::set_active_simd(simd);
+        const Results<float> got = computed(problem);
+        if (in_x)
+          check_spoilt("conv", got.y, y_depends, y_tile);
+        else
+          check_spoilt("conv_transpose", got.x, x_depends, x_tile);
+        check_spoilt("conv_weight", got.w, w_depends, filter);
+      }
+    }
+  }
+}
+
 TEST_CASE("the switch of fast convolutions decides, and shapes that do not gain take the direct path") {
   const auto prefers = [](const ConvCase& c) {
     return kernels::prefers_winograd(kernels::read_small(c.geometry, c.batch));
@@ -282,34 +348,36 @@ TEST_CASE("the environment decides at first") {
 TEST_CASE("Winograd paths keep their scratch memory within 32 MB, or a quarter of their tensors") {
   const Restore restore;
   const FastConvolutionsGuard allowed(true);
-  set_num_threads(2);
   const ConvCase wide[] = {
       square(32, 256, 512, {8, 4, 4, 2, 1, 1}),  square(32, 128, 256, {16, 8, 4, 2, 1, 1}),
       square(4, 1024, 512, {8, 4, 4, 2, 1, 1}),  square(32, 64, 128, {32, 16, 4, 2, 1, 1}),
       square(8, 512, 512, {16, 16, 3, 1, 1, 1}), square(2, 64, 64, {128, 128, 3, 1, 1, 1}),
+      square(8, 16, 16, {128, 128, 3, 1, 1, 1}),
   };
-  for (const ConvCase& c : wide) {
-    const ConvGeometry& g = c.geometry;
-    const std::vector<float> x(static_cast<std::size_t>(g.large_shape(c.batch).numel()), 1.0f);
-    const std::vector<float> y(static_cast<std::size_t>(g.small_shape(c.batch).numel()), 1.0f);
-    const std::vector<float> w(static_cast<std::size_t>(g.weight_shape().numel()), 1.0f);
-    std::vector<float> x_result(x.size()), y_result(y.size()), w_result(w.size());
-    const std::int64_t tensors = static_cast<std::int64_t>((x.size() + y.size() + w.size()) * sizeof(float));
-    const std::int64_t limit = std::max<std::int64_t>(tensors / 4, 32 << 20);
-    const auto scratch = [](auto&& op) {
-      const std::int64_t before = memory_stats().in_use;
-      reset_peak_memory();
-      op();
-      return memory_stats().peak_in_use - before;
-    };
-    const std::int64_t forward =
-        scratch([&] { kernels::conv<float>(g, c.batch, x.data(), w.data(), nullptr, y_result.data()); });
-    const std::int64_t back =
-        scratch([&] { kernels::conv_transpose<float>(g, c.batch, y.data(), w.data(), nullptr, x_result.data()); });
-    const std::int64_t weight =
-        scratch([&] { kernels::conv_weight<float>(g, c.batch, x.data(), y.data(), w_result.data()); });
-    CHECK_MESSAGE(forward <= limit, "conv: ", test::to_string(c));
-    CHECK_MESSAGE(back <= limit, "conv_transpose: ", test::to_string(c));
-    CHECK_MESSAGE(weight <= limit, "conv_weight: ", test::to_string(c));
-  }
+  for (const int threads : {2, 8})
+    for (const ConvCase& c : wide) {
+      set_num_threads(threads);
+      const ConvGeometry& g = c.geometry;
+      const std::vector<float> x(static_cast<std::size_t>(g.large_shape(c.batch).numel()), 1.0f);
+      const std::vector<float> y(static_cast<std::size_t>(g.small_shape(c.batch).numel()), 1.0f);
+      const std::vector<float> w(static_cast<std::size_t>(g.weight_shape().numel()), 1.0f);
+      std::vector<float> x_result(x.size()), y_result(y.size()), w_result(w.size());
+      const std::int64_t tensors = static_cast<std::int64_t>((x.size() + y.size() + w.size()) * sizeof(float));
+      const std::int64_t limit = std::max<std::int64_t>(tensors / 4, 32 << 20);
+      const auto scratch = [](auto&& op) {
+        const std::int64_t before = memory_stats().in_use;
+        reset_peak_memory();
+        op();
+        return memory_stats().peak_in_use - before;
+      };
+      const std::int64_t forward =
+          scratch([&] { kernels::conv<float>(g, c.batch, x.data(), w.data(), nullptr, y_result.data()); });
+      const std::int64_t back =
+          scratch([&] { kernels::conv_transpose<float>(g, c.batch, y.data(), w.data(), nullptr, x_result.data()); });
+      const std::int64_t weight =
+          scratch([&] { kernels::conv_weight<float>(g, c.batch, x.data(), y.data(), w_result.data()); });
+      CHECK_MESSAGE(forward <= limit, "conv: ", test::to_string(c), "; ", threads, " threads, ", forward);
+      CHECK_MESSAGE(back <= limit, "conv_transpose: ", test::to_string(c), "; ", threads, " threads, ", back);
+      CHECK_MESSAGE(weight <= limit, "conv_weight: ", test::to_string(c), "; ", threads, " threads, ", weight);
+    }
 }

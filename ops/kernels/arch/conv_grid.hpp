@@ -31,18 +31,33 @@ inline bool all_grids(const std::int32_t* offset, std::int64_t terms, std::int64
   return true;
 }
 
+/// The first `count` lanes, fewer than all or all; nothing else is read or written.
 template <class T>
 inline __attribute__((always_inline)) void store_some(const Batch<T>& value, T* to, std::int64_t count) {
+#if defined(DUET_ARCH_AVX512)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), value);
+  else
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), value);
+#else
   T values[lanes<T>];
   value.store_unaligned(values);
   for (std::int64_t i = 0; i < count; ++i) to[i] = values[i];
+#endif
 }
 
 template <class T>
 inline __attribute__((always_inline)) Batch<T> load_some(const T* from, std::int64_t count) {
+#if defined(DUET_ARCH_AVX512)
+  if constexpr (sizeof(T) == 4)
+    return Batch<T>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from));
+  else
+    return Batch<T>(_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from));
+#else
   T values[lanes<T>] = {};
   for (std::int64_t i = 0; i < count; ++i) values[i] = from[i];
   return Batch<T>::load_unaligned(values);
+#endif
 }
 
 /// All bits set, but none in one lane (or in no lane at all, for -1).

@@ -111,6 +111,8 @@ void pack(const LanePack<T>& p) {
         const T* from = p.from + lane * p.lane_stride + i;
         Batch<T> rows[L];
         for (int r = 0; r < L; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.lane_stride);
+        if (p.ahead != 0)
+          for (int r = 0; r < L; ++r) __builtin_prefetch(from + r * p.lane_stride + p.ahead, 0, 2);
         transpose<T>(rows);
         for (int r = 0; r < L; ++r)
           rows[r].store_unaligned(p.to + lane + (p.destination ? p.destination[i + r] : (i + r) * p.to_stride));

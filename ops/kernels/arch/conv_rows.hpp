@@ -11,8 +11,11 @@ namespace {
 using duet::kernels::RowDots;
 using duet::kernels::RowProduct;
 
+/// What of the last vector of a row exists in the source: all that is read, or only as many pixels as are stored.
+enum class Behind { readable, missing };
+
 /// `outputs` by `vectors` sums of one row. `valid` pixels of the last vector are stored.
-template <class T, int outputs, int vectors, bool partial>
+template <class T, int outputs, int vectors, bool partial, Behind behind = Behind::readable>
 inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, const T* source, T* to,
                                                     std::int64_t valid) {
   using V = Batch<T>;
@@ -31,7 +34,10 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
   const T* weights = p.weights;
   for (std::int64_t term = 0; term < p.terms; ++term, weights += outputs) {
     const T* from = source + p.offset[term];
-    if constexpr (outputs < vectors) {  // keep the fewer of the two in registers
+    if constexpr (behind == Behind::missing) {
+      const V pixels = load_some<T>(from, valid);
+      for (int o = 0; o < outputs; ++o) sum[o][0] = xsimd::fma(V(weights[o]), pixels, sum[o][0]);
+    } else if constexpr (outputs < vectors) {  // keep the fewer of the two in registers
       V weight[outputs];
       for (int o = 0; o < outputs; ++o) weight[o] = V(weights[o]);
       for (int v = 0; v < vectors; ++v) {
@@ -53,18 +59,6 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
         store_some<T>(sum[o][v], to + o * p.to_output, valid);
       else
         sum[o][v].store_unaligned(to + o * p.to_output + v * L);
-    }
-}
-
-/// Single pixels, where reading a whole vector could leave the tensor.
-template <class T, int outputs>
-void row_end(const RowProduct<T>& p, const T* source, T* to, std::int64_t count) {
-  for (int o = 0; o < outputs; ++o)
-    for (std::int64_t i = 0; i < count; ++i) {
-      T sum = p.accumulate ? to[o * p.to_output + i] : p.bias ? p.bias[o] : T(0);
-      for (std::int64_t term = 0; term < p.terms; ++term)
-        sum += p.weights[term * outputs + o] * source[p.offset[term] + i];
-      to[o * p.to_output + i] = sum;
     }
 }
 
@@ -91,7 +85,7 @@ void rows_of(const RowProduct<T>& p) {
     if (p.may_overread)
       row_tile<T, outputs, 1, true>(p, source + i, to + i, p.count - i);
     else
-      row_end<T, outputs>(p, source + i, to + i, p.count - i);
+      row_tile<T, outputs, 1, true, Behind::missing>(p, source + i, to + i, p.count - i);
   }
 }
 

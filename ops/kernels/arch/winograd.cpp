@@ -134,6 +134,64 @@ void across(const WinogradAcross& t) {
   }
 }
 
+/// The elements at `from` whose bits are set, zeros in the other lanes; nothing else is read.
+DUET_INLINE F load_masked(const float* from, std::uint32_t mask) {
+#if defined(DUET_ARCH_AVX512)
+  return F(_mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), from));
+#elif defined(DUET_ARCH_AVX2)
+  const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i set = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(mask)), bit);
+  return F(_mm256_maskload_ps(from, _mm256_cmpeq_epi32(set, bit)));
+#else
+  alignas(64) float lane[L] = {};
+  for (int i = 0; i < L; ++i)
+    if (mask >> i & 1) lane[i] = from[i];
+  return F::load_aligned(lane);
+#endif
+}
+
+/// One row of the windows of a vector of tiles.
+template <class Scheme, int step>
+DUET_INLINE void gather_row(const float* source, const std::int64_t* at, const std::uint32_t* mask,
+                            F (&d)[Scheme::points]) {
+  constexpr int span = step * (Scheme::points - 1) + 1;
+#pragma GCC unroll 3
+  for (int first = 0; first < span; first += L) {
+    F square[L];
+    for (int lane = 0; lane < L; ++lane) square[lane] = load_masked(source + at[lane] + first, mask[lane] >> first);
+    transpose<float>(square);
+    for (int j = 0; j < Scheme::points; ++j)
+      if (step * j >= first && step * j < first + L) d[j] = square[step * j - first];
+  }
+}
+
+template <class Scheme, int step>
+DUET_INLINE void gather_vector(const WinogradGather& t, int v) {
+  constexpr int points = Scheme::points;
+  const std::int64_t tiles = std::int64_t{t.vectors} * L;
+  float* to = t.to + v / t.width * t.to_panel + v % t.width * L;
+  F rows[points][points];
+  for (int i = 0; i < points; ++i) {
+    gather_row<Scheme, step>(t.source, t.at + i * tiles + v * L, t.mask + i * tiles + v * L, rows[i]);
+    Scheme::input(rows[i]);
+  }
+  for (int j = 0; j < points; ++j) {
+    F d[points];
+    for (int i = 0; i < points; ++i) d[i] = rows[i][j];
+    Scheme::input(d);
+    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + (i * points + j) * t.to_point);
+  }
+}
+
+template <class Scheme>
+void gather(const WinogradGather& t) {
+  for (int v = 0; v < t.vectors; ++v)
+    if (t.step == 1)
+      gather_vector<Scheme, 1>(t, v);
+    else
+      gather_vector<Scheme, 2>(t, v);
+}
+
 template <class Scheme>
 void output(const WinogradOutput& t) {
   constexpr int m = Scheme::tile, points = Scheme::points;
@@ -200,19 +258,18 @@ void filter(const WinogradFilter& t) {
   for (std::int64_t n = 0; n < t.filters; ++n) {
     const float* from = t.from + n * t.from_filter;
     float* to = t.to + n * t.to_filter;
+    F u[points][points];
     for (int j = 0; j < r; ++j) {
       F column[points];
       for (int i = 0; i < r; ++i) column[i] = F::load_unaligned(from + t.tap[i * r + j]);
       for (int i = r; i < points; ++i) column[i] = F(0.0f);
       Scheme::filter(column);
-      for (int i = 0; i < points; ++i) column[i].store_unaligned(to + (i * points + j) * t.to_point);
+      for (int i = 0; i < points; ++i) u[i][j] = column[i];
     }
     for (int i = 0; i < points; ++i) {
-      F row[points];
-      for (int j = 0; j < r; ++j) row[j] = F::load_unaligned(to + (i * points + j) * t.to_point);
-      for (int j = r; j < points; ++j) row[j] = F(0.0f);
-      Scheme::filter(row);
-      for (int j = 0; j < points; ++j) row[j].store_unaligned(to + (i * points + j) * t.to_point);
+      for (int j = r; j < points; ++j) u[i][j] = F(0.0f);
+      Scheme::filter(u[i]);
+      for (int j = 0; j < points; ++j) u[i][j].store_unaligned(to + (i * points + j) * t.to_point);
     }
   }
 }
@@ -261,7 +318,7 @@ void spread(const WinogradSpread& t) {
 
 template <class Scheme>
 constexpr WinogradScheme scheme() {
-  return {Scheme::tile,   Scheme::taps,   columns<Scheme>, across<Scheme>,
+  return {Scheme::tile,   Scheme::taps,   columns<Scheme>, across<Scheme>, gather<Scheme>,
           output<Scheme>, filter<Scheme>, collect<Scheme>, spread<Scheme>};
 }
 
