@@ -5,6 +5,10 @@
 
 #include <duet/duet.hpp>
 
+#ifdef DUET_BENCH_PNG
+#include "crops.hpp"
+#endif
+
 namespace duet::bench {
 namespace {
 
@@ -22,13 +26,34 @@ Step unet_training(std::int64_t base, std::int64_t depth, const Shape& shape) {
   };
 }
 
-Step unet_inference() {
+#ifdef DUET_BENCH_PNG
+/// The same network on crops of pictures, each batch drawn anew.
+Step crop_training() {
+  constexpr std::int64_t count = 8, side = 128;
+  const auto crops = std::make_shared<Crops>(crops_folder());
+  const auto model = std::make_shared<nn::UNet>(nn::UNetOptions{.base_channels = 16, .depth = 4});
+  const auto adam = std::make_shared<optim::Adam>(model->parameters(), optim::AdamOptions{.lr = 1e-3});
+  return [=] {
+    Tensor x = Tensor::empty({count, 1, side, side}), target = Tensor::empty({count, 1, side, side});
+    crops->next(count, side, x.mutable_data<float>(), target.mutable_data<float>());
+    adam->zero_grad();
+    binary_cross_entropy_with_logits((*model)(x), target).backward();
+    adam->step();
+  };
+}
+#endif
+
+Step inference(Inference (*make)()) {
+  return [one = make()] {
+    const NoGradGuard no_grad;
+    (*one.model)(one.input);
+  };
+}
+
+Inference unet_inference() {
   const auto model = std::make_shared<nn::UNet>(nn::UNetOptions{.base_channels = 16, .depth = 4});
   model->eval();
-  return [=, x = randn({8, 1, 128, 128})] {
-    const NoGradGuard no_grad;
-    (*model)(x);
-  };
+  return {"unet16_inference", model, randn({8, 1, 128, 128})};
 }
 
 /// The networks of Radford et al. 2016 for 64 x 64 images of three channels.
@@ -42,10 +67,11 @@ nn::Conv2d down(std::int64_t in, std::int64_t out, int stride, int padding) {
 }
 
 std::shared_ptr<nn::Sequential> generator() {
-  return std::make_shared<nn::Sequential>(up(latent, width * 8, 1, 0), nn::BatchNorm2d(width * 8), nn::ReLU(),     //
-                                          up(width * 8, width * 4, 2, 1), nn::BatchNorm2d(width * 4), nn::ReLU(),  //
-                                          up(width * 4, width * 2, 2, 1), nn::BatchNorm2d(width * 2), nn::ReLU(),  //
-                                          up(width * 2, width, 2, 1), nn::BatchNorm2d(width), nn::ReLU(),          //
+  const nn::BatchNormOptions relu{.relu = true};
+  return std::make_shared<nn::Sequential>(up(latent, width * 8, 1, 0), nn::BatchNorm2d(width * 8, relu),     //
+                                          up(width * 8, width * 4, 2, 1), nn::BatchNorm2d(width * 4, relu),  //
+                                          up(width * 4, width * 2, 2, 1), nn::BatchNorm2d(width * 2, relu),  //
+                                          up(width * 2, width, 2, 1), nn::BatchNorm2d(width, relu),          //
                                           up(width, 3, 2, 1), nn::Tanh());
 }
 
@@ -60,13 +86,10 @@ std::shared_ptr<nn::Sequential> discriminator(bool normalised) {
   return net;
 }
 
-Step generator_inference() {
+Inference generator_inference() {
   const auto model = generator();
   model->eval();
-  return [=, z = randn({batch, latent, 1, 1})] {
-    const NoGradGuard no_grad;
-    (*model)(z);
-  };
+  return {"generator", model, randn({batch, latent, 1, 1})};
 }
 
 Tensor bce_against(const Tensor& logits, double label) {
@@ -127,19 +150,27 @@ Step perceptron() {
 }  // namespace
 
 std::vector<Workload> training_workloads() {
-  return {{"unet16", "U-Net base 16, depth 4, 8x1x128x128: training step", 1,
-           [] {
-             return unet_training(16, 4, {8, 1, 128, 128});
-           }},
-          {"unet16_inference", "the same, inference", 1, unet_inference},
-          {"generator", "DCGAN generator 64x64x3, batch 32, inference", 1, generator_inference},
-          {"unet64", "U-Net base 64, depth 5, 1x1x256x256: training step", 1,
-           [] {
-             return unet_training(64, 5, {1, 1, 256, 256});
-           }},
-          {"dcgan", "DCGAN 64x64x3, batch 32: a D and a G step", 1, dcgan},
-          {"wgan_gp", "WGAN-GP critic step, batch 32", 1, wgan_gp},
-          {"mlp", "perceptron 64-128-10, batch 32: training step", 1000, perceptron}};
+  std::vector<Workload> all{
+      {"unet16", "U-Net base 16, depth 4, 8x1x128x128: training step", 1,
+       [] {
+         return unet_training(16, 4, {8, 1, 128, 128});
+       }},
+      {"unet16_inference", "the same, inference", 1, [] { return inference(unet_inference); }},
+      {"generator", "DCGAN generator 64x64x3, batch 32, inference", 1, [] { return inference(generator_inference); }},
+      {"unet64", "U-Net base 64, depth 5, 1x1x256x256: training step", 1,
+       [] {
+         return unet_training(64, 5, {1, 1, 256, 256});
+       }},
+      {"dcgan", "DCGAN 64x64x3, batch 32: a D and a G step", 1, dcgan},
+      {"wgan_gp", "WGAN-GP critic step, batch 32", 1, wgan_gp},
+      {"mlp", "perceptron 64-128-10, batch 32: training step", 1000, perceptron}};
+#ifdef DUET_BENCH_PNG
+  if (crops_folder() != nullptr)
+    all.push_back({"crops", "unet16's step on crops of pictures, drawing them included", 1, crop_training});
+#endif
+  return all;
 }
+
+std::vector<Inference> inference_models() { return {unet_inference(), generator_inference()}; }
 
 }  // namespace duet::bench

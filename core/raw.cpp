@@ -1,10 +1,16 @@
 // Strided copies and fills between any dtypes: the one place that walks arbitrary strides.
 #include <duet/core/raw.hpp>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include <duet/core/parallel.hpp>
+#include <duet/core/streaming.hpp>
 
 namespace duet::raw {
 namespace {
@@ -55,28 +61,68 @@ void copy_row(const S* from, std::int64_t from_step, T* to, std::int64_t to_step
   }
 }
 
-/// A plane whose source is contiguous along the outer axis (a transpose): square blocks go through a small buffer, so
-/// that each cache line of either side is touched once, whatever power of two lies between the lines.
+/// Four elements of four bytes, which compilers keep in a register.
+typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+/// to[i][j] = from[j][i] for i, j < 4; `streamed` past the caches, for which `to` and its rows lie on 16 bytes.
+template <class T>
+void transpose_four(const T* from, std::int64_t from_inner, T* to, std::int64_t to_outer,
+                    [[maybe_unused]] bool streamed) {
+  const auto row = [&](std::int64_t j) { return *reinterpret_cast<const Quad*>(from + j * from_inner); };
+  const Quad a = row(0), b = row(1), c = row(2), d = row(3);
+  const Quad low = __builtin_shufflevector(a, b, 0, 4, 1, 5), high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Quad low2 = __builtin_shufflevector(c, d, 0, 4, 1, 5), high2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const auto put = [&](std::int64_t i, Quad value) {
+#ifdef __SSE2__
+    if (streamed) return _mm_stream_ps(reinterpret_cast<float*>(to + i * to_outer), value);
+#endif
+    *reinterpret_cast<Quad*>(to + i * to_outer) = value;
+  };
+  put(0, __builtin_shufflevector(low, low2, 0, 1, 4, 5));
+  put(1, __builtin_shufflevector(low, low2, 2, 3, 6, 7));
+  put(2, __builtin_shufflevector(high, high2, 0, 1, 4, 5));
+  put(3, __builtin_shufflevector(high, high2, 2, 3, 6, 7));
+}
+
+/// A plane whose source is contiguous along the outer axis (a transpose), in blocks. Rows of the source often lie a
+/// power of two apart, all in one set of a cache: a block's pieces of them are fetched to the second level during the
+/// block before, copied side by side once, and turned there, so that each line of either side is touched once.
 template <class S, class T>
 void copy_transposed(const S* from, std::int64_t from_inner, T* to, std::int64_t to_outer, std::int64_t to_inner,
-                     std::int64_t outer, std::int64_t inner) {
-  constexpr std::int64_t block = 16;
-  alignas(64) S held[block][block];
+                     std::int64_t outer, std::int64_t inner, bool large) {
+  constexpr std::int64_t block = 16, run = 64, line = 64 / static_cast<std::int64_t>(sizeof(S));
+  constexpr bool quads = std::is_same_v<S, T> && sizeof(S) == 4;
+  const bool streamed = large && reinterpret_cast<std::uintptr_t>(to) % 16 == 0 && to_outer % 4 == 0;
+  alignas(64) S held[block][run];
   for (std::int64_t j0 = 0; j0 < inner; j0 += block)
-    for (std::int64_t i0 = 0; i0 < outer; i0 += block) {
-      const std::int64_t height = std::min(block, outer - i0), width = std::min(block, inner - j0);
+    for (std::int64_t i0 = 0; i0 < outer; i0 += run) {
+      const std::int64_t length = std::min(run, outer - i0), width = std::min(block, inner - j0);
       const S* source = from + i0 + j0 * from_inner;
       T* target = to + i0 * to_outer + j0 * to_inner;
-      if (height == block && width == block && to_inner == 1) {
-        for (std::int64_t j = 0; j < block; ++j) std::copy_n(source + j * from_inner, block, held[j]);
-        for (std::int64_t i = 0; i < block; ++i)
-          for (std::int64_t j = 0; j < block; ++j) target[i * to_outer + j] = static_cast<T>(held[j][i]);
+      if (length != run || width != block || to_inner != 1) {
+        for (std::int64_t j = 0; j < width; ++j)
+          for (std::int64_t i = 0; i < length; ++i)
+            target[i * to_outer + j * to_inner] = static_cast<T>(source[j * from_inner + i]);
         continue;
       }
-      for (std::int64_t j = 0; j < width; ++j)
-        for (std::int64_t i = 0; i < height; ++i)
-          target[i * to_outer + j * to_inner] = static_cast<T>(source[j * from_inner + i]);
+      const S* const next = i0 + run < outer ? source + run : from + (j0 + block) * from_inner;
+      const bool any = i0 + run < outer || j0 + block < inner;
+      for (std::int64_t j = 0; j < block; ++j) {
+        for (std::int64_t i = 0; any && i < run; i += line) __builtin_prefetch(next + j * from_inner + i, 0, 2);
+        std::memcpy(held[j], source + j * from_inner, sizeof held[j]);
+      }
+      if constexpr (quads) {
+        for (std::int64_t i = 0; i < run; i += 4)
+          for (std::int64_t j = 0; j < block; j += 4)
+            transpose_four(&held[j][i], run, target + i * to_outer + j, to_outer, streamed);
+      } else {
+        for (std::int64_t i = 0; i < run; ++i)
+          for (std::int64_t j = 0; j < block; ++j) target[i * to_outer + j] = static_cast<T>(held[j][i]);
+      }
     }
+#ifdef __SSE2__
+  if (quads && streamed) _mm_sfence();  // before whatever the thread does next
+#endif
 }
 
 template <class S, class T>
@@ -96,6 +142,7 @@ void copy_folded(const Folded& f, const S* from, T* to) {
   const std::int64_t rows = std::min(f.size[second], (tile_elements / columns + 15) / 16 * 16);
   const std::int64_t across = (f.size[last] + columns - 1) / columns, down = (f.size[second] + rows - 1) / rows;
   const bool transposed = f.from[last] != 1 && f.from[second] == 1;
+  const bool large = planes * f.size[second] * f.size[last] * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
   const std::int64_t grain = std::max<std::int64_t>(1, tile_elements / (rows * columns));
   parallel_for(planes * down * across, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t tile = begin; tile < end; ++tile) {
@@ -111,7 +158,7 @@ void copy_folded(const Folded& f, const S* from, T* to) {
         rest /= f.size[i];
       }
       if (transposed)
-        copy_transposed(source, f.from[last], target, f.to[second], f.to[last], height, width);
+        copy_transposed(source, f.from[last], target, f.to[second], f.to[last], height, width, large);
       else
         for (std::int64_t i = 0; i < height; ++i)
           copy_row(source + i * f.from[second], f.from[last], target + i * f.to[second], f.to[last], width);

@@ -10,6 +10,7 @@
 #include <duet/core/warning.hpp>
 #include <duet/nn/layer.hpp>
 #include <duet/ops/elementwise.hpp>
+#include <duet/ops/activation.hpp>
 #include <duet/ops/norm.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
@@ -80,23 +81,26 @@ BatchNorm<N>::BatchNorm(Module* parent, std::string name, std::int64_t features,
 
 template <int N>
 Tensor BatchNorm<N>::forward(const Tensor& x) {
-  if (folded) return x;
+  if (folded) return options.relu ? relu(x) : x;
   const Tensor& features = options.affine ? static_cast<Tensor&>(weight) : running_mean;
   check_input(batch_names[N - 1], x, N, N == 1, features.defined() ? features.size(0) : x.size(1));
-  if (total && is_training()) return by_whole_batch(x);
+  if (total && is_training()) return options.relu ? relu(by_whole_batch(x)) : by_whole_batch(x);
   const bool by_batch = is_training() || !options.track_running_stats;
   const bool tracked = is_training() && options.track_running_stats;
   if (!by_batch) warn_of_fresh(batch_names[N - 1], *this, running_mean, running_var, num_batches_tracked);
   double momentum = options.momentum.value_or(0);
   if (tracked && !options.momentum) momentum = 1 / (num_batches_tracked.item() + 1);
-  const auto result = batch_norm(x, running_mean, running_var, weight, bias,
-                                 {.training = by_batch, .momentum = momentum, .eps = options.eps});
+  const bool in_one = options.relu && is_training();
+  const BatchNormResult result =
+      in_one ? batch_norm_relu(x, running_mean, running_var, weight, bias, {.momentum = momentum, .eps = options.eps})
+             : batch_norm(x, running_mean, running_var, weight, bias,
+                          {.training = by_batch, .momentum = momentum, .eps = options.eps});
   if (tracked && !is_recomputing()) {  // a checkpoint's second run is not a second batch
     assign(running_mean, result.running_mean);
     assign(running_var, result.running_var);
     count_batch(num_batches_tracked);
   }
-  return result.y;
+  return options.relu && !in_one ? relu(result.y) : result.y;
 }
 
 /// Two sums over all processes: of x and how many there are, then of squares around the mean.
@@ -133,10 +137,10 @@ std::string BatchNorm<N>::kind() const {
 template <int N>
 std::string BatchNorm<N>::describe() const {
   const Tensor& features = options.affine ? static_cast<const Tensor&>(weight) : running_mean;
-  return fmt::format("{}eps={}, momentum={}, affine={}, track_running_stats={}",
+  return fmt::format("{}eps={}, momentum={}, affine={}, track_running_stats={}{}",
                      features.defined() ? fmt::format("{}, ", features.size(0)) : "", options.eps,
                      options.momentum ? fmt::format("{}", *options.momentum) : "none", options.affine,
-                     options.track_running_stats);
+                     options.track_running_stats, options.relu ? ", relu=true" : "");
 }
 
 template class BatchNorm<1>;

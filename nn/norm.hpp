@@ -13,6 +13,7 @@ struct BatchNormOptions {
   std::optional<double> momentum = 0.1;  ///< weight of a batch in the running statistics; none: their plain mean
   bool affine = true;                    ///< learns a weight and a bias
   bool track_running_stats = true;       ///< off: normalises by the batch in evaluation too
+  bool relu = false;                     ///< and takes the positive part, which training does in the same pass
 };
 
 /// Normalises each channel of x (N, C, S…) by the batch in training and by running statistics in evaluation (Ioffe and
@@ -31,7 +32,7 @@ class BatchNorm : public Module {
   Options options;
   Parameter weight, bias;
   Buffer running_mean, running_var, num_batches_tracked;
-  bool folded = false;  ///< a convolution does its work (nn/fuse.hpp): x goes through as it is
+  bool folded = false;  ///< a convolution does its work (nn/fuse.hpp): x goes through as it is, or its positive part
   /// Sums over the processes that share a batch, as an op with a derivative: training normalises by all of it then.
   /// Empty: x is the whole batch. mpi::synchronize_batch_norms() sets it.
   Callable<Tensor(const Tensor&)> total = {};

@@ -83,7 +83,8 @@ class Targets {
       total_ += weights_[static_cast<std::size_t>(values[i])];
     }
   }
-  std::int64_t operator[](std::int64_t i) const { return raw::data<std::int64_t>(held_)[i]; }
+  const std::int64_t* data() const { return raw::data<std::int64_t>(held_); }
+  std::int64_t operator[](std::int64_t i) const { return data()[i]; }
   bool counts(std::int64_t i) const { return (*this)[i] != loss_.ignore_index; }
   double weight(std::int64_t c) const { return weights_[static_cast<std::size_t>(c)]; }
   /// By what the sum of losses is multiplied.
@@ -136,23 +137,24 @@ Tensor reduce_positions(const Call& c, const Targets& targets, std::int64_t coun
 }
 
 /// What is subtracted from logits to make log-probabilities of them, a position each, in two parts: rounded together,
-/// a small loss of logits of 1e4 would lose its digits. Null where x has log-probabilities.
+/// a small loss of logits of 1e4 would lose its digits. And the logit of the target's class. Null where x has
+/// log-probabilities.
 template <class T>
-struct Shift {
-  const T* most = nullptr;
-  const T* rest = nullptr;
-  double operator[](std::int64_t i) const {
+struct Logits {
+  const T *most = nullptr, *rest = nullptr, *picked = nullptr;
+  double shift(std::int64_t i) const {
     return most == nullptr ? 0 : static_cast<double>(most[i]) + static_cast<double>(rest[i]);
   }
 };
 
 /// The loss of a position from log-probabilities x − shift: minus their mean under the target distribution.
 template <class T>
-double position_loss(const Targets& targets, const Axis& axis, const T* x, const Shift<T>& shift, std::int64_t i) {
+double position_loss(const Targets& targets, const Axis& axis, const T* x, const Logits<T>& logits, std::int64_t i) {
   if (!targets.counts(i)) return 0;
   const T* column = x + i / axis.inner * axis.count * axis.inner + i % axis.inner;
-  const double base = shift[i];
-  double loss = targets.peak(i) * (base - static_cast<double>(column[targets[i] * axis.inner]));
+  const double base = logits.shift(i);
+  const T own = logits.picked != nullptr ? logits.picked[i] : column[targets[i] * axis.inner];
+  double loss = targets.peak(i) * (base - static_cast<double>(own));
   if (targets.smooth())
     for (std::int64_t k = 0; k < axis.count; ++k)
       loss += targets.floor(i) * targets.weight(k) * (base - static_cast<double>(column[k * axis.inner]));
@@ -167,15 +169,15 @@ Tensor class_loss_forward(const Call& c, bool logits) {
   raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t count = axis.outer * axis.inner;
-    const Scratch scratch(logits ? 2 * count * static_cast<std::int64_t>(sizeof(T)) : 8);
-    Shift<T> shift;
+    const Scratch scratch(logits ? 3 * count * static_cast<std::int64_t>(sizeof(T)) : 8);
+    Logits<T> known;
     if (logits) {
-      T *most = scratch.as<T>(), *rest = most + count;
-      kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), rest, most);
-      shift = {most, rest};
+      T *most = scratch.as<T>(), *rest = most + count, *picked = rest + count;
+      kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), rest, most, targets.data(), picked);
+      known = {most, rest, picked};
     }
     out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
-      return position_loss<T>(targets, axis, raw::data<T>(x), shift, i);
+      return position_loss<T>(targets, axis, raw::data<T>(x), known, i);
     });
   });
   return out;
@@ -187,25 +189,24 @@ template <class T>
 void cross_entropy_gradient(const Targets& targets, const Axis& axis, const T* x, const T* g, bool g_each, T* out) {
   const std::int64_t count = axis.outer * axis.inner;
   constexpr std::int64_t grain = 8192;
-  const Scratch scratch(count * static_cast<std::int64_t>(sizeof(T)));
-  T* scale = scratch.as<T>();
-  // Not 0 · inf: an ignored position has no gradient.
-  const auto factor = [&](std::int64_t i) {
-    return targets.counts(i) ? static_cast<double>(g_each ? g[i] : *g) * targets.factor() : 0.0;
-  };
+  const Scratch scratch(2 * count * static_cast<std::int64_t>(sizeof(T)));
+  T *scale = scratch.as<T>(), *peak = scale + count;
+  const auto factor = [&](std::int64_t i) { return static_cast<double>(g_each ? g[i] : *g) * targets.factor(); };
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
+    for (std::int64_t i = begin; i < end; ++i) {
+      // Not 0 · inf: an ignored position has no gradient.
       scale[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.mass(i)) : T(0);
+      peak[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.peak(i)) : T(0);
+    }
   });
-  kernels::softmax<T>(axis.outer, axis.count, axis.inner, x, out, false, scale);
+  kernels::softmax<T>(axis.outer, axis.count, axis.inner, x, out, false, scale, targets.data(), peak);
+  if (!targets.smooth()) return;
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       if (!targets.counts(i)) continue;
       T* column = out + i / axis.inner * axis.count * axis.inner + i % axis.inner;
-      if (targets.smooth())
-        for (std::int64_t k = 0; k < axis.count; ++k)
-          column[k * axis.inner] -= static_cast<T>(factor(i) * targets.floor(i) * targets.weight(k));
-      column[targets[i] * axis.inner] -= static_cast<T>(factor(i) * targets.peak(i));
+      for (std::int64_t k = 0; k < axis.count; ++k)
+        column[k * axis.inner] -= static_cast<T>(factor(i) * targets.floor(i) * targets.weight(k));
     }
   });
 }

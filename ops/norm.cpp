@@ -2,6 +2,7 @@
 #include <duet/ops/norm.hpp>
 
 #include <cmath>
+#include <tuple>
 
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/norm_core.hpp>
@@ -29,6 +30,20 @@ Specs batch_norm_rule(const ShapeCall& c) {
   return {c[0], running, running, statistics, statistics};
 }
 
+/// The running statistics c[1] and c[2], moved towards the batch's.
+std::pair<Tensor, Tensor> moved_statistics(const Call& c, const NormGeometry& geometry, const GroupStatistics& batch,
+                                           double momentum, double eps) {
+  std::vector<double> mean = c[1].to_vector(), var = c[2].to_vector();
+  const double count = static_cast<double>(geometry.group_size());
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    const double r = batch.inverse_deviation[i];
+    const double unbiased = (1 / (r * r) - eps) * count / (count - 1);
+    mean[i] += momentum * (batch.mean[i] - mean[i]);
+    var[i] += momentum * (unbiased - var[i]);
+  }
+  return {from_doubles(mean, c.spec(1)), from_doubles(var, c.spec(2))};
+}
+
 Tensors batch_norm_forward(const Call& c) {
   const BatchNormOptions& o = c.opt<BatchNormOptions>();
   const NormGeometry geometry = norm_geometry(c.name(), c[0].shape(), 0);
@@ -42,16 +57,7 @@ Tensors batch_norm_forward(const Call& c) {
   }
   Tensor mean, var;
   if (c.has(1) && o.training) {
-    std::vector<double> new_mean = c[1].to_vector(), new_var = c[2].to_vector();
-    const double count = static_cast<double>(geometry.group_size());
-    for (std::size_t i = 0; i < new_mean.size(); ++i) {
-      const double r = statistics.inverse_deviation[i];
-      const double unbiased = (1 / (r * r) - o.eps) * count / (count - 1);
-      new_mean[i] += o.momentum * (statistics.mean[i] - new_mean[i]);
-      new_var[i] += o.momentum * (unbiased - new_var[i]);
-    }
-    mean = from_doubles(new_mean, c.spec(1));
-    var = from_doubles(new_var, c.spec(2));
+    std::tie(mean, var) = moved_statistics(c, geometry, statistics, o.momentum, o.eps);
   } else if (c.has(1)) {
     mean = c[1].detach();
     var = c[2].detach();
@@ -154,6 +160,94 @@ const OpPtr& batch_norm_op() {
       .onnx = "BatchNormalization",
       .source = "Ioffe and Szegedy 2015",
       .samples = batch_norm_samples,
+  });
+  return op;
+}
+
+namespace {
+
+Specs batch_norm_relu_rule(const ShapeCall& c) {
+  const Dtype dtype = require_floating(c);
+  const NormGeometry geometry = norm_geometry(c.name(), c[0].shape, 0);
+  for (int i = 1; i < c.count(); ++i) require_channels(c, i, geometry.channels);
+  if (c.has(1) != c.has(2)) fail<ValueError>(c.name(), "needs running_mean and running_var both or neither");
+  require_spread(c.name(), geometry, c[0].shape);
+  const TensorSpec statistics{{geometry.channels}, dtype};
+  TensorSpec running = statistics;
+  running.defined = c.has(1);
+  return {c[0], running, running, statistics, statistics, statistics};
+}
+
+/// The gradient asks again on which side of 0 each y was, so that y is made of what is saved, rounded as it is: a centre,
+/// the inverse deviation, and a shift that holds the bias and what the centre lacks of the mean. The centre is the mean
+/// rounded to float in f64 too, for its shift would else be another number there.
+Tensors batch_norm_relu_forward(const Call& c) {
+  const BatchNormReluOptions& o = c.opt<BatchNormReluOptions>();
+  const NormGeometry geometry = norm_geometry(c.name(), c[0].shape(), 0);
+  const Tensor x = raw::contiguous(c[0]), weight = c.has(3) ? c[3] : Tensor();
+  const GroupStatistics exact = group_statistics(geometry, x, o.eps);
+  Tensor running_mean, running_var;
+  if (c.has(1)) std::tie(running_mean, running_var) = moved_statistics(c, geometry, exact, o.momentum, o.eps);
+  std::vector<double> centre = exact.mean;
+  for (double& value : centre)
+    if (std::abs(value) < static_cast<double>(std::numeric_limits<float>::max())) value = static_cast<float>(value);
+  const Tensor mean = from_doubles(centre, c.spec(3)), r = from_doubles(exact.inverse_deviation, c.spec(4));
+  const GroupStatistics rounded{mean.to_vector(), r.to_vector()};
+  std::vector<double> shift(exact.mean.size(), 0);
+  if (c.has(4)) shift = c[4].to_vector();
+  const std::vector<double> w = weight.defined() ? weight.to_vector() : std::vector<double>(shift.size(), 1);
+  for (std::size_t i = 0; i < shift.size(); ++i)
+    shift[i] -= (exact.mean[i] - rounded.mean[i]) * rounded.inverse_deviation[i] * w[i];
+  const Tensor shifts = from_doubles(shift, c.spec(5));
+  return {normalize(geometry, x, rounded, weight, shifts, 0), running_mean, running_var, mean, r, shifts};
+}
+
+Tensors batch_norm_relu_vjp(const Vjp& v) {
+  Tensors result(static_cast<std::size_t>(v.count()));
+  if (!v.cotangent().defined()) return result;
+  const auto [by_x, by_weight, by_bias] =
+      normalize_backward(v.cotangent(), v.input(0), v.has_input(3) ? v.input(3) : Tensor(), v.output(3), v.output(4),
+                         {.eps = v.opt<BatchNormReluOptions>().eps}, v.output(5));
+  if (v.needs(0)) result[0] = by_x;
+  if (v.needs(3)) result[3] = by_weight;
+  if (v.needs(4)) result[4] = by_bias;
+  return result;
+}
+
+std::vector<Sample> batch_norm_relu_samples() {
+  std::vector<Sample> samples;
+  for (const Sample& one : batch_norm_samples()) {
+    const BatchNormOptions& o = one.options.get<BatchNormOptions>();
+    if (!o.training) continue;
+    samples.push_back(one);
+    samples.back().options = BatchNormReluOptions{.eps = o.eps};
+    if (samples.size() > 9) continue;
+    // Without running statistics, on other numbers.
+    samples.push_back(samples.back());
+    samples.back().name += "_untracked";
+    samples.back().inputs[0] = sample_normal(one.inputs[0].shape(), 700 + samples.size());
+    samples.back().inputs[1] = samples.back().inputs[2] = Tensor();
+  }
+  return samples;
+}
+
+}  // namespace
+
+const OpPtr& batch_norm_relu_op() {
+  static const OpPtr op = define({
+      .name = "batch_norm_relu",
+      .doc = "Normalises each channel across the batch by the batch's statistics, and takes the positive part.",
+      .formula = "max(0, (x - mean) / sqrt(var + eps) * weight + bias)",
+      .inputs = {"x", "running_mean?", "running_var?", "weight?", "bias?"},
+      .options = &options_type<BatchNormReluOptions>(),
+      .shape_rule = batch_norm_relu_rule,
+      .forward = batch_norm_relu_forward,
+      .vjp = batch_norm_relu_vjp,
+      .saves = {save_input(0, {0, 3, 4}), save_input(3, {0, 3, 4}), save_output(3, {0, 3, 4}), save_output(4, {0, 3, 4}),
+                save_output(5, {0, 3, 4})},
+      .constant_outputs = {1, 2, 3, 4, 5},
+      .source = "Ioffe and Szegedy 2015",
+      .samples = batch_norm_relu_samples,
   });
   return op;
 }
@@ -270,6 +364,12 @@ const OpPtr& instance_norm_op() {
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                            const Tensor& bias, const BatchNormOptions& options) {
   Tensors result = apply(batch_norm_op(), {x, running_mean, running_var, weight, bias}, options);
+  return {result[0], result[1], result[2]};
+}
+
+BatchNormResult batch_norm_relu(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                                const Tensor& weight, const Tensor& bias, const BatchNormReluOptions& options) {
+  Tensors result = apply(batch_norm_relu_op(), {x, running_mean, running_var, weight, bias}, options);
   return {result[0], result[1], result[2]};
 }
 

@@ -11,6 +11,8 @@
 
 #include <cmath>
 
+#include <duet/core/tape.hpp>
+#include <duet/ops/activation.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
@@ -69,7 +71,7 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 Tensor normalize(const NormGeometry& geometry, const Tensor& x, const GroupStatistics& statistics, const Tensor& weight,
-                 const Tensor& bias) {
+                 const Tensor& bias, double least) {
   const Tensor out = Tensor::empty(x.shape(), {.dtype = x.dtype()});
   const std::vector<double> w = values_or(weight, geometry.channels, 1), b = values_or(bias, geometry.channels, 0);
   std::vector<double> mean, scale, shift;
@@ -81,7 +83,8 @@ Tensor normalize(const NormGeometry& geometry, const Tensor& x, const GroupStati
   }
   raw::dispatch_floating("normalize", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::norm_affine<T>(geometry, raw::data<T>(x), mean.data(), scale.data(), shift.data(), raw::data<T>(out));
+    kernels::norm_affine<T>(geometry, raw::data<T>(x), mean.data(), scale.data(), shift.data(), least,
+                            raw::data<T>(out));
   });
   return out;
 }
@@ -215,6 +218,9 @@ Specs backward_rule(const ShapeCall& c) {
     if (c.has(i) && c[i].shape != statistics)
       fail<ShapeError>(c.name(), "{} needs the shape {}, got {}", input_name(c.op, i), statistics, c[i].shape);
   if (c.has(3) != c.has(4)) fail<ValueError>(c.name(), "needs mean and inverse_deviation both or neither");
+  require_channels(c, 5, geometry.channels);
+  if (c.has(5) && o.num_groups != 0)
+    fail<ValueError>(c.name(), "shift is for channels across the batch, got num_groups {}", o.num_groups);
   return {c[1], {{geometry.channels}, dtype}, {{geometry.channels}, dtype}};
 }
 
@@ -249,11 +255,17 @@ Tensors backward_forward(const Call& c) {
     mean[row] = statistics.mean[group];
     scale[row] = statistics.inverse_deviation[group] * w[row % w.size()];
   }
+  // As they came, before what rounding took is given back: the relu compared what these make.
+  const std::vector<double> relu_mean = mean, shifts = values_or(c.has(5) ? c[5] : Tensor(), geometry.channels, 0);
+  std::vector<double> relu_shift(rows);
+  for (std::size_t row = 0; row < rows; ++row) relu_shift[row] = shifts[row % shifts.size()];
+  const kernels::RectifiedRows rectified{relu_mean.data(), scale.data(), relu_shift.data()};
+  const kernels::RectifiedRows* const relu = c.has(5) ? &rectified : nullptr;
   std::vector<double> gradient_w(at(geometry.channels), 0), gradient_b(at(geometry.channels), 0);
   raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::norm_gradient_sums<T>(geometry, raw::data<T>(g), raw::data<T>(x), mean.data(), sum_g.data(), sum_gx.data(),
-                                    sum_x.data());
+    kernels::norm_gradient_sums<T>(geometry, raw::data<T>(g), raw::data<T>(x), mean.data(), relu, sum_g.data(),
+                                   sum_gx.data(), sum_x.data());
     mend_mean(geometry, sum_g, sum_x, mean, sum_gx);
     std::vector<double> mean_h(groups, 0), mean_hz(groups, 0);
     for (std::size_t row = 0; row < rows; ++row) {
@@ -271,12 +283,27 @@ Tensors backward_forward(const Call& c) {
       shift[row] = -r * mean_h[group];
     }
     kernels::norm_gradient<T>(geometry, raw::data<T>(g), raw::data<T>(x), mean.data(), scale.data(), slope.data(),
-                              shift.data(), raw::data<T>(out));
+                              shift.data(), relu, raw::data<T>(out));
   });
   return {out, from_doubles(gradient_w, c.spec(1)), from_doubles(gradient_b, c.spec(2))};
 }
 
 Tensor add_defined(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
+
+/// The output of the relu behind a normalisation, on by_groups(), as a constant.
+Tensor rectified_by_groups(const Vjp& v, const NormGeometry& geometry) {
+  const NoGradGuard no_grad;
+  const Tensor x = v.input(1);
+  Tensor mean = v.has_input(3) ? v.input(3) : Tensor(), r = v.has_input(4) ? v.input(4) : Tensor();
+  if (!mean.defined()) {
+    const NormalizeStatistics own = normalize_statistics(x, v.opt<NormalizeOptions>());
+    mean = own.mean;
+    r = own.inverse_deviation;
+  }
+  const Tensor distance = by_groups(x, geometry) - statistics_by_groups(mean, geometry);
+  const Tensor scale = v.has_input(2) ? r * v.input(2) : r;
+  return relu(distance * channels_by_groups(scale, geometry) + channels_by_groups(v.input(5), geometry));
+}
 
 /// The second order. u, vw, vb are the cotangents of the three gradients, and
 /// B(c) = r·P(c) is normalize_backward itself without a weight; h = w·g. Then
@@ -288,12 +315,17 @@ Tensors backward_vjp(const Vjp& v) {
   const NormGeometry geometry = norm_geometry(v.name(), v.shape(1), o.num_groups);
   const Tensor &u = v.cotangent(0), &vw = v.cotangent(1), &vb = v.cotangent(2);
   Tensors result(static_cast<std::size_t>(v.count()));
+  const bool behind_relu = v.has_input(5);
+  // What a relu let pass: it is a factor of 0 or 1 on g, and so on the gradient by g.
+  const Tensor rectified = behind_relu ? rectified_by_groups(v, geometry) : Tensor();
+  const auto passed = [&](const Tensor& c4) { return behind_relu ? relu_backward(c4, rectified) : c4; };
   if (!u.defined() && !vw.defined()) {
-    if (v.needs(0) && vb.defined()) result[0] = reshape(expand(channels_by_groups(vb, geometry), grouped_shape(geometry)), v.shape(0));
+    if (v.needs(0) && vb.defined())
+      result[0] = reshape(passed(expand(channels_by_groups(vb, geometry), grouped_shape(geometry))), v.shape(0));
     return result;
   }
-  const Tensor x = v.input(1), w = v.has_input(2) && (v.needs(0) || v.needs(1)) ? v.input(2) : Tensor();
-  const Tensor g4 = v.needs(1) || v.needs(2) ? by_groups(v.input(0), geometry) : Tensor();
+  const Tensor x = v.input(1), w = v.has_input(2) ? v.input(2) : Tensor();
+  const Tensor g4 = v.needs(1) || v.needs(2) ? passed(by_groups(v.input(0), geometry)) : Tensor();
   const auto [mean, r] = normalize_statistics(x, o);
   const auto by_projection = [&, &mean = mean, &r = r](const Tensor& c4) {
     return by_groups(normalize_backward(reshape(c4, x.shape()), x, {}, mean, r, o).x, geometry);
@@ -310,7 +342,7 @@ Tensors backward_vjp(const Vjp& v) {
     Tensor by_g = u.defined() && w.defined() ? projected_u * w4 : projected_u;
     if (vw.defined()) by_g = add_defined(by_g, z * vw4);
     if (vb.defined()) by_g = by_g + channels_by_groups(vb, geometry);
-    result[0] = reshape(by_g, v.shape(0));
+    result[0] = reshape(passed(by_g), v.shape(0));
   }
   if (v.needs(1)) {
     Tensor by_x = vw.defined() ? by_projection(g4 * vw4) : Tensor();
@@ -347,6 +379,12 @@ std::vector<Sample> backward_samples() {
   add("own_groups", {2, 3, 5}, 3, true);
   add("groups_plain", {2, 4, 2, 2}, 2, false);
   add("groups_flat", {2, 8}, 2, true);
+  // Behind a relu.
+  for (const bool weight : {true, false}) {
+    add(weight ? "relu" : "relu_plain", {4, 3, 2, 3}, 0, weight);
+    samples.back().inputs.push_back(sample_normal({3}, 500));
+    samples.back().by = weight ? std::vector<int>{0, 1, 2} : std::vector<int>{0, 1};
+  }
   return samples;
 }
 
@@ -357,12 +395,12 @@ const OpPtr& normalize_backward_op() {
       .name = "normalize_backward",
       .doc = "The gradients of a normalisation by its input, weight and bias.",
       .formula = "r (w g - mean(w g) - z mean(w g z)), sum(g z), sum(g)",
-      .inputs = {"g", "x", "weight?", "mean?", "inverse_deviation?"},
+      .inputs = {"g", "x", "weight?", "mean?", "inverse_deviation?", "shift?"},
       .options = &options_type<NormalizeOptions>(),
       .shape_rule = backward_rule,
       .forward = backward_forward,
       .vjp = backward_vjp,
-      .saves = {save_input(0, {1, 2}), save_input(1), save_input(2, {0, 1})},
+      .saves = {save_input(0, {1, 2}), save_input(1), save_input(2), save_input(3), save_input(4), save_input(5)},
       .linear = {0},
       .source = "Ioffe and Szegedy 2015, section 3",
       .samples = backward_samples,
@@ -376,8 +414,9 @@ NormalizeStatistics normalize_statistics(const Tensor& x, const NormalizeOptions
 }
 
 NormalizeGradients normalize_backward(const Tensor& g, const Tensor& x, const Tensor& weight, const Tensor& mean,
-                                      const Tensor& inverse_deviation, const NormalizeOptions& options) {
-  Tensors result = apply(normalize_backward_op(), {g, x, weight, mean, inverse_deviation}, options);
+                                      const Tensor& inverse_deviation, const NormalizeOptions& options,
+                                      const Tensor& shift) {
+  Tensors result = apply(normalize_backward_op(), {g, x, weight, mean, inverse_deviation, shift}, options);
   return {result[0], result[1], result[2]};
 }
 

@@ -2,6 +2,7 @@
 // Internal to ops/.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include <duet/ops/define.hpp>
@@ -29,9 +30,9 @@ void require_spread(const char* op, const kernels::NormGeometry& geometry, const
 
 GroupStatistics group_statistics(const kernels::NormGeometry& geometry, const Tensor& x, double eps);
 
-/// (x - mean) · inverse_deviation · weight + bias; weight and bias may be undefined.
+/// (x - mean) · inverse_deviation · weight + bias, at least `least`; weight and bias may be undefined.
 Tensor normalize(const kernels::NormGeometry& geometry, const Tensor& x, const GroupStatistics& statistics,
-                 const Tensor& weight, const Tensor& bias);
+                 const Tensor& weight, const Tensor& bias, double least = -std::numeric_limits<double>::infinity());
 
 /// Numbers as a tensor of `spec`, and the other way round.
 Tensor from_doubles(const std::vector<double>& values, const TensorSpec& spec);

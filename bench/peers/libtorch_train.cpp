@@ -8,6 +8,9 @@
 #include <cstring>
 
 #include "../steps.hpp"
+#ifdef DUET_BENCH_PNG
+#include "../crops.hpp"
+#endif
 
 using namespace duet::bench;
 using torch::Tensor;
@@ -72,6 +75,22 @@ Step unet_training(std::int64_t base, int depth, at::IntArrayRef shape) {
     adam->step();
   };
 }
+
+#ifdef DUET_BENCH_PNG
+Step crop_training() {
+  constexpr std::int64_t count = 8, side = 128;
+  const auto crops = std::make_shared<Crops>(crops_folder());
+  const auto model = std::make_shared<UNetImpl>(16, 4);
+  const auto adam = std::make_shared<torch::optim::Adam>(model->parameters(), torch::optim::AdamOptions(1e-3));
+  return [=] {
+    const Tensor x = torch::empty({count, 1, side, side}), target = torch::empty({count, 1, side, side});
+    crops->next(count, side, x.data_ptr<float>(), target.data_ptr<float>());
+    adam->zero_grad();
+    torch::binary_cross_entropy_with_logits(model->forward(x), target).backward();
+    adam->step();
+  };
+}
+#endif
 
 Step unet_inference() {
   const auto model = std::make_shared<UNetImpl>(16, 4);
@@ -168,7 +187,7 @@ Step perceptron() {
 }
 
 std::vector<Workload> workloads() {
-  return {{"unet16", "", 1,
+  std::vector<Workload> all{{"unet16", "", 1,
            [] {
              return unet_training(16, 4, {8, 1, 128, 128});
            }},
@@ -181,6 +200,10 @@ std::vector<Workload> workloads() {
           {"dcgan", "", 1, dcgan},
           {"wgan_gp", "", 1, wgan_gp},
           {"mlp", "", 1000, perceptron}};
+#ifdef DUET_BENCH_PNG
+  if (crops_folder() != nullptr) all.push_back({"crops", "", 1, crop_training});
+#endif
+  return all;
 }
 
 }  // namespace

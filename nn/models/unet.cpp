@@ -28,7 +28,8 @@ Part make_conv(std::int64_t rank, std::int64_t in, std::int64_t out, std::int64_
   return std::make_unique<Conv2d>(in, out, kernel, Conv2dOptions{.padding = padding, .bias = bias});
 }
 
-Part make_norm(const UNetOptions& options, std::int64_t channels) {
+/// A normalisation; one by the batch may have the relu in it.
+Part make_norm(const UNetOptions& options, std::int64_t channels, bool relu) {
   if (options.norm == UNetNormalization::group)
     return std::make_unique<GroupNorm>(channels / std::gcd(channels, std::int64_t{8}), channels);
   if (options.norm == UNetNormalization::instance) {
@@ -36,8 +37,8 @@ Part make_norm(const UNetOptions& options, std::int64_t channels) {
     if (options.rank == 3) return std::make_unique<InstanceNorm3d>(channels, affine);
     return std::make_unique<InstanceNorm2d>(channels, affine);
   }
-  if (options.rank == 3) return std::make_unique<BatchNorm3d>(channels);
-  return std::make_unique<BatchNorm2d>(channels);
+  if (options.rank == 3) return std::make_unique<BatchNorm3d>(channels, BatchNormOptions{.relu = relu});
+  return std::make_unique<BatchNorm2d>(channels, BatchNormOptions{.relu = relu});
 }
 
 /// Sizes along the image's axes.
@@ -70,15 +71,17 @@ Tensor doubled(const Tensor& x, bool between) {
 }  // namespace
 
 UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const UNetOptions& options)
-    : residual_(options.residual), dropout_(options.dropout) {
-  const bool batch = options.norm == UNetNormalization::batch;
+    : residual_(options.residual),
+      relu_in_norm_(options.norm == UNetNormalization::batch),
+      dropout_(options.dropout) {
+  const bool batch = relu_in_norm_;
   conv1 = make_conv(options.rank, in_channels, out_channels, 3, false);
   register_heap_child("conv1", *conv1);
-  norm1 = make_norm(options, out_channels);
+  norm1 = make_norm(options, out_channels, true);
   register_heap_child(batch ? "bn1" : "norm1", *norm1);
   conv2 = make_conv(options.rank, out_channels, out_channels, 3, false);
   register_heap_child("conv2", *conv2);
-  norm2 = make_norm(options, out_channels);
+  norm2 = make_norm(options, out_channels, !residual_);
   register_heap_child(batch ? "bn2" : "norm2", *norm2);
   if (!residual_ || in_channels == out_channels) return;
   shortcut = make_conv(options.rank, in_channels, out_channels, 1, false);
@@ -86,9 +89,12 @@ UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const 
 }
 
 Tensor UNetBlock::forward(const Tensor& x) {
-  Tensor y = (*norm2)((*conv2)(relu((*norm1)((*conv1)(x)))));
+  Tensor y = (*norm1)((*conv1)(x));
+  if (!relu_in_norm_) y = relu(y);
+  y = (*norm2)((*conv2)(y));
   if (residual_) y = y + (shortcut ? (*shortcut)(x) : x);
-  return dropout2d(relu(y), {.p = dropout_, .training = is_training()});
+  if (residual_ || !relu_in_norm_) y = relu(y);
+  return dropout2d(y, {.p = dropout_, .training = is_training()});
 }
 
 UNetGate::UNetGate(Module* parent, std::string name, std::int64_t channels, std::int64_t rank)

@@ -45,7 +45,7 @@ class UNetBlock : public Module {
   std::unique_ptr<Module> shortcut;  ///< null: the input itself, or nothing if the block is not residual
 
  private:
-  bool residual_;
+  bool residual_, relu_in_norm_;
   double dropout_;
 };
 

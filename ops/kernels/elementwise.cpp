@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <duet/core/parallel.hpp>
+#include <duet/core/streaming.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
 namespace duet::kernels {
@@ -107,6 +108,7 @@ void map(Map map, bool f64, const Shape& shape, const Operand* operands, int cou
   const MapTable& table = map_table();
   const auto kernel = f64 ? table.f64[static_cast<int>(map)] : table.f32[static_cast<int>(map)];
   const std::int64_t item = f64 ? 8 : 4;
+  const bool streamed = shape.numel() * item >= streamed_bytes;
   for_rows(shape, operands, count, [&](const Rows& rows) {
     MapCall call{};
     for (int k = 0; k < count; ++k) {
@@ -119,6 +121,7 @@ void map(Map map, bool f64, const Shape& shape, const Operand* operands, int cou
     call.n = rows.n;
     call.p = p;
     call.q = q;
+    call.streamed = streamed;
     kernel(call);
   });
 }

@@ -37,6 +37,7 @@ struct MapCall {
   void* out;
   std::int64_t rows, n;
   double p, q;
+  bool streamed;  // past the caches
 };
 
 struct MapTable {

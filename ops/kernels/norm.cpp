@@ -7,6 +7,7 @@
 
 #include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
+#include <duet/core/streaming.hpp>
 #include <duet/ops/kernels/norm_table.hpp>
 
 namespace duet::kernels {
@@ -44,6 +45,11 @@ void for_each_piece(const NormGeometry& geometry, Body&& body) {
                });
 }
 
+template <class T>
+bool is_streamed(const NormGeometry& geometry) {
+  return geometry.rows() * geometry.length * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
+}
+
 /// One number of a row, rounded, and what the rounding took away.
 template <class T>
 struct Rounded {
@@ -51,6 +57,12 @@ struct Rounded {
   T value;
   double rest;
 };
+
+template <class T>
+Rectified<T> rectified(const RectifiedRows* relu, std::int64_t row) {
+  if (relu == nullptr) return {};
+  return {static_cast<T>(relu->mean[row]), static_cast<T>(relu->scale[row]), static_cast<T>(relu->shift[row])};
+}
 
 }  // namespace
 
@@ -84,11 +96,12 @@ void norm_moments(const NormGeometry& geometry, const T* x, double* mean, double
 
 template <class T>
 void norm_affine(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
-                 const double* shift, T* out) {
+                 const double* shift, double least, T* out) {
+  const bool streamed = is_streamed<T>(geometry);
   for_each_piece(geometry, [&](std::int64_t row, std::int64_t, std::int64_t offset, std::int64_t count) {
     const Rounded<T> center(mean[row]);
     table<T>().affine(x + offset, count, center.value, static_cast<T>(scale[row]),
-                      static_cast<T>(shift[row] - center.rest * scale[row]), out + offset);
+                      static_cast<T>(shift[row] - center.rest * scale[row]), static_cast<T>(least), out + offset, streamed);
   });
 }
 
@@ -104,16 +117,17 @@ void norm_affine_by_element(const NormGeometry& geometry, const T* x, const doub
 }
 
 template <class T>
-void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
-                        double* sum_gx, double* sum_x) {
+void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean,
+                        const RectifiedRows* relu, double* sum_g, double* sum_gx, double* sum_x) {
   const std::int64_t pieces = pieces_per_row(geometry), parts = geometry.rows() * pieces;
   const Scratch scratch(3 * parts * static_cast<std::int64_t>(sizeof(double)));
   double* part_g = scratch.as<double>();
   double *part_gx = part_g + parts, *part_x = part_gx + parts;
   for_each_piece(geometry, [&](std::int64_t row, std::int64_t index, std::int64_t offset, std::int64_t count) {
     const Rounded<T> center(mean[row]);
-    table<T>().gradient_sums(g + offset, x + offset, count, center.value, part_g + index, part_gx + index,
-                             part_x + index);
+    const Rectified<T> own = rectified<T>(relu, row);
+    table<T>().gradient_sums(g + offset, x + offset, count, center.value, relu == nullptr ? nullptr : &own,
+                             part_g + index, part_gx + index, part_x + index);
     part_gx[index] -= center.rest * part_g[index];
     part_x[index] -= center.rest * static_cast<double>(count);
   });
@@ -129,24 +143,27 @@ void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, co
 
 template <class T>
 void norm_gradient(const NormGeometry& geometry, const T* g, const T* x, const double* mean, const double* scale,
-                   const double* slope, const double* shift, T* out) {
+                   const double* slope, const double* shift, const RectifiedRows* relu, T* out) {
+  const bool streamed = is_streamed<T>(geometry);
   for_each_piece(geometry, [&](std::int64_t row, std::int64_t, std::int64_t offset, std::int64_t count) {
     const Rounded<T> center(mean[row]);
+    const Rectified<T> own = rectified<T>(relu, row);
     table<T>().gradient(g + offset, x + offset, count, center.value, static_cast<T>(scale[row]),
                         static_cast<T>(slope[row]), static_cast<T>(shift[row] - center.rest * slope[row]),
-                        out + offset);
+                        relu == nullptr ? nullptr : &own, out + offset, streamed);
   });
 }
 
 #define DUET_NORM_KERNELS(T)                                                                                          \
   template void norm_moments<T>(const NormGeometry&, const T*, double*, double*);                                     \
-  template void norm_affine<T>(const NormGeometry&, const T*, const double*, const double*, const double*, T*);       \
+  template void norm_affine<T>(const NormGeometry&, const T*, const double*, const double*, const double*, double,    \
+                               T*);                                                                                   \
   template void norm_affine_by_element<T>(const NormGeometry&, const T*, const double*, const double*, const T*,      \
                                           const T*, T*);                                                              \
-  template void norm_gradient_sums<T>(const NormGeometry&, const T*, const T*, const double*, double*, double*,       \
-                                      double*);                                                                       \
+  template void norm_gradient_sums<T>(const NormGeometry&, const T*, const T*, const double*, const RectifiedRows*,   \
+                                      double*, double*, double*);                                                     \
   template void norm_gradient<T>(const NormGeometry&, const T*, const T*, const double*, const double*, const double*, \
-                                 const double*, T*);
+                                 const double*, const RectifiedRows*, T*);
 DUET_NORM_KERNELS(float)
 DUET_NORM_KERNELS(double)
 #undef DUET_NORM_KERNELS

@@ -23,24 +23,29 @@ struct NormGeometry {
 template <class T>
 void norm_moments(const NormGeometry& geometry, const T* x, double* mean, double* squares);
 
-/// out = (x - mean)·scale + shift, with one mean, scale and shift a row.
+/// out = max(least, (x - mean)·scale + shift), with one mean, scale and shift a row.
 template <class T>
 void norm_affine(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
-                 const double* shift, T* out);
+                 const double* shift, double least, T* out);
 
 /// out = (x - mean)·scale·weight + bias, with one mean and scale a row, one weight and bias an element of every row.
 template <class T>
 void norm_affine_by_element(const NormGeometry& geometry, const T* x, const double* mean, const double* scale,
                             const T* weight, const T* bias, T* out);
 
+/// A relu behind a normalisation, one of each a row: g counts as 0 below where (x - mean)·scale + shift is not above 0.
+struct RectifiedRows {
+  const double *mean, *scale, *shift;
+};
+
 /// Of each row: the sums of g, of g·(x - mean) and of x - mean. The last tells what a mean that was rounded to T lacks.
 template <class T>
-void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean, double* sum_g,
-                        double* sum_gx, double* sum_x);
+void norm_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, const double* mean,
+                        const RectifiedRows* relu, double* sum_g, double* sum_gx, double* sum_x);
 
 /// out = g·scale + (x - mean)·slope + shift, with one of each a row.
 template <class T>
 void norm_gradient(const NormGeometry& geometry, const T* g, const T* x, const double* mean, const double* scale,
-                   const double* slope, const double* shift, T* out);
+                   const double* slope, const double* shift, const RectifiedRows* relu, T* out);
 
 }  // namespace duet::kernels

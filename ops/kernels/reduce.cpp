@@ -7,6 +7,7 @@
 
 #include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
+#include <duet/core/streaming.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
 namespace duet::kernels {
@@ -109,13 +110,14 @@ void reduce_columns(Fold fold, std::int64_t outer, std::int64_t count, std::int6
 /// Calls body(index of the outer dimension, first column, columns, tile) over every strip of columns, in parallel.
 template <class T, class Body>
 void for_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, Body body) {
-  // A tile of 256 KB, which the second-level cache holds, down to a few lines.
+  // A tile of 16 KB, which the first-level cache holds, down to a few lines.
   const std::int64_t fitting =
-      std::clamp<std::int64_t>(262144 / static_cast<std::int64_t>(sizeof(T)) / std::max<std::int64_t>(1, count), 32,
+      std::clamp<std::int64_t>(16384 / static_cast<std::int64_t>(sizeof(T)) / std::max<std::int64_t>(1, count), 32,
                                softmax_columns) /
       32 * 32;
   const std::int64_t strips = pieces(inner, fitting), width = std::min(inner, fitting);
-  const std::int64_t grain = std::max<std::int64_t>(1, chunk / 4 / std::max<std::int64_t>(1, count * width));
+  // Neighbouring strips stay together: each asks for the next one's first rows.
+  const std::int64_t grain = std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, count * width));
   parallel_for(outer * strips, grain, [&](std::int64_t begin, std::int64_t end) {
     const Scratch tile(inner == 1 ? 1 : count * width * static_cast<std::int64_t>(sizeof(T)));
     for (std::int64_t u = begin; u < end; ++u) {
@@ -123,6 +125,11 @@ void for_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, Bod
       body(o, j, std::min(fitting, inner - j), inner == 1 ? nullptr : tile.as<T>());
     }
   });
+}
+
+template <class T>
+bool is_streamed(std::int64_t outer, std::int64_t count, std::int64_t inner) {
+  return outer * count * inner * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
 }
 
 }  // namespace
@@ -137,7 +144,8 @@ void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inne
 }
 
 template <class T>
-void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log, const T* factor) {
+void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log, const T* factor,
+             const std::int64_t* target, const T* less) {
   for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
     const std::int64_t at = o * count * inner + j;
     kernels_of<T>().softmax({.x = x + at,
@@ -147,7 +155,10 @@ void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T
                              .n = n,
                              .log = log,
                              .tile = tile,
-                             .factor = factor == nullptr ? nullptr : factor + o * inner + j});
+                             .factor = factor == nullptr ? nullptr : factor + o * inner + j,
+                             .target = target == nullptr ? nullptr : target + o * inner + j,
+                             .less = target == nullptr ? nullptr : less + o * inner + j,
+                             .streamed = is_streamed<T>(outer, count, inner)});
   });
 }
 
@@ -156,13 +167,21 @@ void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner
                       bool log) {
   for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
     const std::int64_t at = o * count * inner + j;
-    kernels_of<T>().softmax_backward(
-        {.x = y + at, .g = g + at, .out = out + at, .count = count, .inner = inner, .n = n, .log = log, .tile = tile});
+    kernels_of<T>().softmax_backward({.x = y + at,
+                                      .g = g + at,
+                                      .out = out + at,
+                                      .count = count,
+                                      .inner = inner,
+                                      .n = n,
+                                      .log = log,
+                                      .tile = tile,
+                                      .streamed = is_streamed<T>(outer, count, inner)});
   });
 }
 
 template <class T>
-void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most) {
+void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most,
+                 const std::int64_t* target, T* picked) {
   for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
     kernels_of<T>().log_sum_exp({.x = x + o * count * inner + j,
                                  .out = out + o * inner + j,
@@ -170,7 +189,9 @@ void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, con
                                  .inner = inner,
                                  .n = n,
                                  .most = most == nullptr ? nullptr : most + o * inner + j,
-                                 .tile = tile});
+                                 .tile = tile,
+                                 .target = target == nullptr ? nullptr : target + o * inner + j,
+                                 .picked = target == nullptr ? nullptr : picked + o * inner + j});
   });
 }
 
@@ -222,9 +243,11 @@ double map_sum(Map map, bool f64, std::int64_t count, const void* const* operand
 
 #define DUET_INSTANTIATE(T)                                                                                  \
   template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);             \
-  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool, const T*);          \
+  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool, const T*,           \
+                           const std::int64_t*, const T*);                                                   \
   template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool); \
-  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, T*);
+  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, T*,                   \
+                               const std::int64_t*, T*);
 DUET_INSTANTIATE(float)
 DUET_INSTANTIATE(double)
 #undef DUET_INSTANTIATE

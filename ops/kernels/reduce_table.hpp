@@ -27,6 +27,12 @@ struct SoftmaxCall {
   void* most = nullptr;          // where log_sum_exp puts the maxima, its sums then being without them; or null
   void* tile = nullptr;          // null for rows
   const void* factor = nullptr;  // softmax: a factor for each of the n columns, or null
+  /// Or null: one element of each of the n columns, of which softmax takes `less` away, and which log_sum_exp copies to
+  /// `picked`, while the column is in the cache. An index that is no element's leaves softmax alone and picks 0.
+  const std::int64_t* target = nullptr;
+  const void* less = nullptr;
+  void* picked = nullptr;
+  bool streamed = false;  // results go past the caches
 };
 /// The columns that one SoftmaxCall may have.
 inline constexpr int softmax_columns = 1024;

@@ -3,11 +3,13 @@
 
 #include <cmath>
 
+#include <duet/autograd/backward.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/warning.hpp>
 #include <duet/nn/norm.hpp>
 #include <duet/nn/pool.hpp>
+#include <duet/ops/activation.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
@@ -53,6 +55,35 @@ TEST_CASE("batch norm keeps running statistics in training and uses them in eval
   CHECK(norm.num_batches_tracked.item() == 1);
   const double expected = (x.to_vector()[0] - mean[0]) / std::sqrt(norm.running_var.to_vector()[0] + 1e-5);
   CHECK(z.to_vector()[0] == doctest::Approx(expected));
+}
+
+TEST_CASE("a relu in a batch norm is one behind it: values, statistics, gradients and their gradients") {
+  manual_seed(9);
+  nn::BatchNorm2d with{3, {.relu = true}}, without{3};
+  for (nn::BatchNorm2d* norm : {&with, &without}) {
+    norm->to(f64);
+    norm->weight = Tensor::from_span(std::vector<double>{0.5, -1.5, 2}, {3});
+    norm->bias = Tensor::from_span(std::vector<double>{0.25, 0, -0.5}, {3});
+  }
+  const Tensor data = randn({4, 3, 5, 5}, {.dtype = f64}), factor = randn({4, 3, 5, 5}, {.dtype = f64});
+  const auto results = [&](nn::BatchNorm2d& norm, bool behind) {
+    Tensor x = data.detach();
+    x.set_requires_grad();
+    const Tensor y = behind ? relu(norm(x)) : norm(x);
+    const Tensors first = grad({sum(y * factor * y)}, {x, norm.weight, norm.bias}, {.create_graph = true});
+    const Tensors second = grad({sum(first[0] * first[0]) + sum(first[1] * first[1])}, {x, norm.weight, norm.bias});
+    norm.eval();
+    Tensors all{y, first[0], first[1], first[2], second[0], second[1], second[2], norm.running_mean, norm.running_var};
+    all.push_back(behind ? relu(norm(x)) : norm(x));
+    return all;
+  };
+  const Tensors got = results(with, false), wanted = results(without, true);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    CAPTURE(i);
+    CHECK(amax(abs(got[i] - wanted[i])).item() <= 1e-11 * (1 + amax(abs(wanted[i])).item()));
+  }
+  CHECK(amin(got[0]).item() == 0);
+  CHECK(with.describe() == without.describe() + ", relu=true");
 }
 
 TEST_CASE("batch norm without a momentum averages batches, and without statistics uses the batch") {

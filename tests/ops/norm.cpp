@@ -6,8 +6,11 @@
 
 #include <duet/core/parallel.hpp>
 #include <duet/core/random.hpp>
+#include <duet/core/tape.hpp>
+#include <duet/ops/activation.hpp>
 #include <duet/ops/kernels/simd.hpp>
 #include <duet/ops/norm.hpp>
+#include <duet/ops/registry.hpp>
 #include <duet/ops/shape.hpp>
 
 using namespace duet;
@@ -66,6 +69,29 @@ TEST_CASE("batch_norm in f32 keeps its digits under a large mean, on every table
   set_num_threads(threads);
 }
 
+TEST_CASE("batch_norm_relu lets gradients pass where its output is above 0, bit for bit, on every table") {
+  const kernels::Simd before = kernels::active_simd();
+  for (const kernels::Simd simd : kernels::available_simd())
+    for (const Shape& shape : {Shape{2, 3, 40000}, Shape{64, 5, 7}, Shape{301, 4, 1}})
+      for (const double mean : {0.0, 1000.0}) {
+        kernels::set_active_simd(simd);
+        const Tensor x = shifted_normal(shape, mean, 1), g = shifted_normal(shape, 0.25, 1);
+        const Tensor w = shifted_normal({shape[1]}, 1, 0.2), b = shifted_normal({shape[1]}, 0, 0.5);
+        const Tensors out = apply(find_op("batch_norm_relu"), {x, {}, {}, w, b}, BatchNormReluOptions{});
+        const auto got = normalize_backward(g, x, w, out[3], out[4], {}, out[5]);
+        const auto wanted = normalize_backward(relu_backward(g, out[0]), x, w, out[3], out[4], {});
+        CHECK(got.x.to_vector() == wanted.x.to_vector());
+        CHECK(got.weight.to_vector() == wanted.weight.to_vector());
+        CHECK(got.bias.to_vector() == wanted.bias.to_vector());
+        const std::vector<double> y = out[0].to_vector();
+        const std::vector<double> apart = relu(batch_norm(x, {}, {}, w, b, {.training = true}).y).to_vector();
+        double off = 0;
+        for (std::size_t i = 0; i < y.size(); ++i) off = std::max(off, std::abs(y[i] - apart[i]));
+        CHECK(off < 2e-6);
+      }
+  kernels::set_active_simd(before);
+}
+
 TEST_CASE("running statistics move by momentum, and eval uses them") {
   const Tensor x = Tensor::from_span(std::vector<double>{1, 2, 3, 6}, {4, 1});
   const Tensor mean = Tensor::from_span(std::vector<double>{1}, {1}), var = Tensor::from_span(std::vector<double>{2}, {1});
@@ -95,4 +121,5 @@ TEST_CASE("normalising one value is an error") {
   CHECK_THROWS_AS(group_norm(x, {}, {}, {.num_groups = 3}), ValueError);
   CHECK_THROWS_AS(group_norm(x, {}, {}, {.num_groups = 2}), ValueError);
   CHECK_THROWS_AS(batch_norm({}, {}, {}), ValueError);
+  CHECK_THROWS_AS(batch_norm_relu(x, {}, {}), ValueError);
 }

@@ -2,9 +2,12 @@
 // lanes within a block, double across blocks, so that an f32 row of any length keeps its digits.
 #include <duet/ops/kernels/arch/prelude.hpp>
 
+#include <duet/ops/kernels/arch/stream.hpp>
 #include <duet/ops/kernels/norm_table.hpp>
 
 namespace {
+
+using duet::kernels::Rectified;
 
 constexpr std::int64_t block = 1024;
 
@@ -71,14 +74,43 @@ void moments(const T* x, std::int64_t count, double* mean, double* squares) {
   *squares = all_squares;
 }
 
+/// What both directions compute for the last elements of a row.
 template <class T>
-void affine(const T* x, std::int64_t count, T mean, T scale, T shift, T* out) {
+T multiply_add(T a, T b, T c) {
+  return a * b + c;
+}
+
+/// A gradient where relu let something pass, else 0.
+template <class T, bool rectified>
+struct Gate {
+  explicit Gate(const Rectified<T>* relu)
+      : mean(rectified ? relu->mean : T(0)), scale(rectified ? relu->scale : T(0)), shift(rectified ? relu->shift : T(0)) {}
+  Batch<T> operator()(Batch<T> g, Batch<T> x) const {
+    if constexpr (!rectified) return g;
+    const Batch<T> zero(T(0));
+    return select(xsimd::fma(x - Batch<T>(mean), Batch<T>(scale), Batch<T>(shift)) > zero, g, zero);
+  }
+  T operator()(T g, T x) const {
+    if constexpr (!rectified) return g;
+    return multiply_add(x - mean, scale, shift) > 0 ? g : T(0);
+  }
+  T mean, scale, shift;
+};
+
+template <class T>
+void affine(const T* x, std::int64_t count, T mean, T scale, T shift, T least, T* out, bool streamed) {
   constexpr int width = lanes<T>;
-  const Batch<T> means(mean), scales(scale), shifts(shift);
+  const bool past = can_stream(out, streamed);
+  const Batch<T> means(mean), scales(scale), shifts(shift), floor(least);
   std::int64_t i = 0;
+  // A NaN stays: max gives its second operand where one is NaN (x86).
   for (; i + width <= count; i += width)
-    xsimd::fma(Batch<T>::load_unaligned(x + i) - means, scales, shifts).store_unaligned(out + i);
-  for (; i < count; ++i) out[i] = (x[i] - mean) * scale + shift;
+    put(xsimd::max(floor, xsimd::fma(Batch<T>::load_unaligned(x + i) - means, scales, shifts)), out + i, past);
+  for (; i < count; ++i) {
+    const T value = multiply_add(x[i] - mean, scale, shift);
+    out[i] = value < least ? least : value;
+  }
+  end_stream(past);
 }
 
 template <class T>
@@ -93,9 +125,11 @@ void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, 
   for (; i < count; ++i) out[i] = (x[i] - mean - rest) * scale * weight[i] + bias[i];
 }
 
-template <class T>
-void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* sum_g, double* sum_gx, double* sum_x) {
+template <class T, bool rectified>
+void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Rectified<T>* relu, double* sum_g,
+                   double* sum_gx, double* sum_x) {
   constexpr int width = lanes<T>;
+  const Gate<T, rectified> gate(relu);
   const Batch<T> means(mean);
   double total_g = 0, total_gx = 0, total_x = 0;
   for (std::int64_t begin = 0; begin < count; begin += block) {
@@ -106,9 +140,10 @@ void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* s
     for (; i + 2 * width <= n; i += 2 * width)
       for (int k = 0; k < 2; ++k) {
         const std::int64_t at = begin + i + k * width;
-        const Batch<T> gradient = Batch<T>::load_unaligned(g + at);
+        const Batch<T> value = Batch<T>::load_unaligned(x + at);
+        const Batch<T> gradient = gate(Batch<T>::load_unaligned(g + at), value);
         sum[k] += gradient;
-        const Batch<T> distance = Batch<T>::load_unaligned(x + at) - means;
+        const Batch<T> distance = value - means;
         product[k] = xsimd::fma(gradient, distance, product[k]);
         distances[k] += distance;
       }
@@ -116,7 +151,7 @@ void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* s
     total_gx += static_cast<double>(lane_sum(product[0] + product[1]));
     total_x += static_cast<double>(lane_sum(distances[0] + distances[1]));
     for (; i < n; ++i) {
-      const double gradient = static_cast<double>(g[begin + i]);
+      const double gradient = static_cast<double>(gate(g[begin + i], x[begin + i]));
       const double distance = static_cast<double>(x[begin + i]) - static_cast<double>(mean);
       total_g += gradient;
       total_gx += gradient * distance;
@@ -129,15 +164,32 @@ void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, double* s
 }
 
 template <class T>
-void gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift, T* out) {
+void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, const Rectified<T>* relu, double* sum_g,
+                   double* sum_gx, double* sum_x) {
+  (relu == nullptr ? sum_gradients<T, false> : sum_gradients<T, true>)(g, x, count, mean, relu, sum_g, sum_gx, sum_x);
+}
+
+template <class T, bool rectified>
+void map_gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift,
+                  const Rectified<T>* relu, T* out, bool streamed) {
   constexpr int width = lanes<T>;
+  const Gate<T, rectified> gate(relu);
+  const bool past = can_stream(out, streamed);
   const Batch<T> means(mean), scales(scale), slopes(slope), shifts(shift);
   std::int64_t i = 0;
   for (; i + width <= count; i += width) {
-    const Batch<T> linear = xsimd::fma(Batch<T>::load_unaligned(x + i) - means, slopes, shifts);
-    xsimd::fma(Batch<T>::load_unaligned(g + i), scales, linear).store_unaligned(out + i);
+    const Batch<T> value = Batch<T>::load_unaligned(x + i), linear = xsimd::fma(value - means, slopes, shifts);
+    put(xsimd::fma(gate(Batch<T>::load_unaligned(g + i), value), scales, linear), out + i, past);
   }
-  for (; i < count; ++i) out[i] = g[i] * scale + ((x[i] - mean) * slope + shift);
+  for (; i < count; ++i) out[i] = gate(g[i], x[i]) * scale + ((x[i] - mean) * slope + shift);
+  end_stream(past);
+}
+
+template <class T>
+void gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift, const Rectified<T>* relu,
+              T* out, bool streamed) {
+  (relu == nullptr ? map_gradient<T, false> : map_gradient<T, true>)(g, x, count, mean, scale, slope, shift, relu, out,
+                                                                     streamed);
 }
 
 }  // namespace

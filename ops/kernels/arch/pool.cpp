@@ -51,11 +51,17 @@ template <class T>
 void max_two_by_two(const T* __restrict upper, const T* __restrict lower, std::int64_t count, T* __restrict y,
                     std::uint8_t* __restrict taps) {
   constexpr std::int64_t block = 64;
-  TapOf<T> held[block];
+  alignas(64) TapOf<T> held[block];
   for (std::int64_t begin = 0; begin < count; begin += block) {
     const std::int64_t n = count - begin < block ? count - begin : block;
     const T *a = upper + 2 * begin, *b = lower + 2 * begin;
     T* to = y + begin;
+    // Two rows by turns hide the next ones from the hardware.
+    constexpr std::int64_t line = 64 / sizeof(T), ahead = 8192 / sizeof(T);
+    for (std::int64_t i = 0; i < 2 * n; i += line) {
+      __builtin_prefetch(a + ahead + i, 0, 2);
+      __builtin_prefetch(b + ahead + i, 0, 2);
+    }
     for (std::int64_t i = 0; i < n; ++i) {
       const T first = a[2 * i], second = a[2 * i + 1], third = b[2 * i], fourth = b[2 * i + 1];
       const bool take2 = beats(second, first);
