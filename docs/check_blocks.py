@@ -34,6 +34,8 @@ SHORTER = [(r"--minutes [\d.]+", "--steps 2"), (r"--data MNIST\b( --val 2000)?",
 TIME = re.compile(r" *[\d.]+ (ms|s|min)\b")
 PAGES = ["*.md", "docs/*.md", "docs/guide/*.md", "examples/**/*.md", "tests/golden/*.md"]
 WITH_LINES_OF_TEXT = {"docs/ops.md"}  # written from the registry, and held to it by a test of its own
+# Those that have a --help; another might take it for the name of a file to write.
+PROGRAMS = {"duet_unet", "duet_volume", "duet_gan", "duet_digits", "duet_superres", "duet_checkerboard", "duet_bench"}
 ELSEWHERE = {"apt-get", "npm", "dot", "export", "cd", "for", "do", "done", "head", "pkg-config"}
 
 
@@ -107,6 +109,8 @@ class Checker:
 
     @functools.lru_cache(None)
     def help(self, program, command):
+        if program.name not in PROGRAMS:
+            return ""
         words = [program] + ([command] if command else []) + ["--help"]
         return subprocess.run(words, capture_output=True, text=True, timeout=20).stdout
 
@@ -114,11 +118,9 @@ class Checker:
     def known_flags(self):
         """Every flag of every program and script."""
         text = "".join(p.read_text() for p in (self.source / "scripts").iterdir())
-        for name in self.programs:
-            if not name.startswith(("duet_test", "duet_docs", "duet_guide", "duet_ex", "duet_solution", "duet_fuzz")) and \
-               self.targets & {name} and "--help" in self.help(self.programs[name], ""):
-                own = self.help(self.programs[name], "")
-                text += own + "".join(self.help(self.programs[name], c) for c in re.findall(r"^  ([a-z]+)  ", own, re.M))
+        for program in (self.programs[name] for name in self.programs if name in PROGRAMS):
+            own = self.help(program, "")
+            text += own + "".join(self.help(program, command) for command in re.findall(r"^  ([a-z]+)  ", own, re.M))
         return set(re.findall(r"--[a-z][\w-]*", text)) | {"--help"}
 
     # Commands.
