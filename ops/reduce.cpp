@@ -29,10 +29,10 @@ Tensor keep_dims(const Tensor& reduced, const Shape& x, const Dims& dims) {
 }
 
 std::int64_t reduced_count(const Shape& shape, const Dims& dims) {
-  std::int64_t count = 1;
+  Shape reduced;
   for (int i = 0; i < shape.rank(); ++i)
-    if (dims.contains(i)) count *= shape[i];
-  return count;
+    if (dims.contains(i)) reduced.push_back(shape[i]);
+  return reduced.numel();
 }
 
 Tensor rows_of(const Tensor& x, const Dims& dims) {

@@ -237,3 +237,19 @@ TEST_CASE("extreme output sizes are reached or refused by arithmetic alone") {
     }
   }
 }
+
+TEST_CASE("a reduction over more elements than 64 bits count says so, and does not count to zero") {
+  const Specs huge{TensorSpec{{std::int64_t{1} << 32, std::int64_t{1} << 32}}};
+  for (const char* name : {"amax", "amin", "argmax"}) {
+    CAPTURE(name);
+    const OpPtr op = find_op(name);
+    const AnyOptions options(*op->options);
+    std::string message;
+    try {
+      op->shape_rule(ShapeCall{*op, huge, options});
+    } catch (const ShapeError& error) {
+      message = error.what();
+    }
+    CHECK(message.find("has more elements than 64 bits count") != std::string::npos);
+  }
+}
