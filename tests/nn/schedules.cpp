@@ -91,6 +91,15 @@ TEST_CASE("schedules: PyTorch's rates in each of 40 epochs") {
   }
 }
 
+TEST_CASE("schedules: a cosine comes back up behind T_max, and jumps up where it restarts") {
+  const CosineAnnealingLR cosine{.T_max = 2, .eta_min = 1};
+  for (const auto& [step, rate] : {std::pair{0, 3.0}, {1, 2.0}, {2, 1.0}, {3, 2.0}, {4, 3.0}, {6, 1.0}})
+    CHECK(cosine.at(3, step).lr == doctest::Approx(rate));
+  const CosineAnnealingWarmRestarts restarts{.T_0 = 2, .T_mult = 2};
+  for (const auto& [step, rate] : {std::pair{0, 1.0}, {1, 0.5}, {2, 1.0}, {4, 0.5}, {6, 1.0}, {10, 0.5}, {14, 1.0}})
+    CHECK(restarts.at(1, step).lr == doctest::Approx(rate));
+}
+
 TEST_CASE("schedules: OneCycleLR moves momentum against the rate") {
   const OneCycleLR cycle{.max_lr = 1, .total_steps = 11, .pct_start = 0.5};
   CHECK(*cycle.at(0, 0).momentum == doctest::Approx(0.95));

@@ -69,8 +69,13 @@ TEST_CASE("index ops read and add where the index says") {
 TEST_CASE("the padding row of an embedding gets no gradient") {
   Tensor weight = ones({3, 2});
   weight.set_requires_grad();
-  const Tensor y = embedding(whole({0, 2, 2, 1}, {2, 2}), weight, {.padding_idx = -1});
-  CHECK(grad({sum(y)}, {weight})[0].to_vector() == Values{1, 1, 1, 1, 0, 0});
+  const auto gradient = [&](std::int64_t padding) {
+    return grad({sum(embedding(whole({0, 2, 2, 1}, {2, 2}), weight, {.padding_idx = padding}))}, {weight})[0].to_vector();
+  };
+  CHECK(gradient(-1) == Values{1, 1, 1, 1, 0, 0});
+  CHECK(gradient(-3) == Values{0, 0, 1, 1, 2, 2});
+  CHECK(gradient(0) == Values{0, 0, 1, 1, 2, 2});
+  CHECK(gradient(1) == Values{1, 1, 0, 0, 2, 2});
 }
 
 TEST_CASE("unfold lays windows out as columns, fold adds them up") {

@@ -103,6 +103,15 @@ bool within_f32(const Tensors& tensors) {
   return true;
 }
 
+bool has_nan(const Tensors& tensors) {
+  for (const Tensor& tensor : tensors) {
+    if (!tensor.defined()) continue;
+    for (const double v : tensor.to_vector())
+      if (std::isnan(v)) return true;
+  }
+  return false;
+}
+
 /// The inputs of a sample, changed, in f32 and the same numbers in f64. Targets (probabilities), exponents and
 /// cotangents stay.
 std::pair<Tensors, Tensors> both(const OpPtr& op, const Sample& sample, const Extreme& extreme) {
@@ -156,6 +165,8 @@ TEST_CASE("f32 is f64 to the declared bound, for every op in every table, extrem
           for (std::size_t j = 0; j < got->outputs.size(); ++j)
             worst = std::max(worst, distance(got->outputs[j], expected->outputs[j], 0));
           CHECK(worst <= op->f32_tolerance);
+          // f64 itself has no excuse at finite inputs and outputs.
+          if (within_f32(low) && within_f32(expected->outputs)) CHECK(!has_nan(expected->gradients));
           // Beyond the range of f32 a gradient is inf · 0 on the one side and a number on the other.
           if (!within_f32(expected->outputs)) continue;
           for (std::size_t i = 0; i < got->gradients.size(); ++i)

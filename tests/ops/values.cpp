@@ -84,6 +84,27 @@ TEST_CASE("equal ones share the gradient of a maximum or minimum") {
   }
 }
 
+TEST_CASE("a variance keeps its digits where f32 cannot hold the mean") {
+  // From 2^22 on, f32 counts in halves: the mean of these is off by a sixth, and its square would be a twelfth.
+  const Tensor x = to(row({0, 1, 1}) + 4194304.0, f32).set_requires_grad();
+  CHECK(var(x).item() == doctest::Approx(1.0 / 3).epsilon(1e-6));
+  CHECK(duet::std(x).item() == doctest::Approx(std::sqrt(1.0 / 3)).epsilon(1e-6));
+  const Values g = grad({var(x)}, {x})[0].to_vector();
+  CHECK(g[0] == doctest::Approx(-2.0 / 3).epsilon(1e-6));
+  CHECK(g[2] == doctest::Approx(1.0 / 3).epsilon(1e-6));
+}
+
+TEST_CASE("the gradient of a log of exponentials is a softmax, whatever their size") {
+  for (const double offset : {-1e4, 0.0, 1e4})
+    for (const Dtype dtype : {f32, f64}) {
+      const Tensor x = to(row({0, 1, 3}) + offset, dtype).set_requires_grad();
+      const Values g = grad({logsumexp(x)}, {x})[0].to_vector();
+      const double whole = 1 + std::exp(1.0) + std::exp(3.0);
+      for (int i = 0; i < 3; ++i)
+        CHECK(g[static_cast<std::size_t>(i)] == doctest::Approx(std::exp(Values{0, 1, 3}[static_cast<std::size_t>(i)]) / whole).epsilon(1e-5));
+    }
+}
+
 TEST_CASE("an adaptive max pool names the first of equal ones") {
   const MaxPoolResult result = adaptive_max_pool1d_with_indices(reshape(row({3, 3, 1, 2, 2, 2}), {1, 6}), 2);
   CHECK(result.y.to_vector() == Values{3, 2});
