@@ -24,11 +24,15 @@ Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, std::s
 /// tensor; IoError where the system refuses.
 void save_npy(const std::string& path, const Tensor& tensor);
 
+struct LoadNpzOptions {
+  std::int64_t max_unpacked = std::int64_t{1} << 36;  ///< more bytes out of deflate are refused before memory is taken
+};
 /// Opens a file that numpy.savez or savez_compressed wrote: its arrays by name, in the order of the archive. IoError as
 /// above, and for an archive that is broken, encrypted, compressed otherwise, whose members overlap, come twice or
-/// fail their checksum, claim more than their compressed bytes can hold, or are not arrays.
-NamedTensors load_npz(const std::string& path);
-NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner);
+/// fail their checksum, claim more than their compressed bytes can hold or max_unpacked allows, or are not arrays.
+NamedTensors load_npz(const std::string& path, const LoadNpzOptions& options = {});
+NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner,
+                       const LoadNpzOptions& options = {});
 
 struct NpzOptions {
   bool compressed = false;  ///< deflate, as savez_compressed

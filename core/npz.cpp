@@ -364,8 +364,10 @@ class Writer {
 
 }  // namespace
 
-NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner) {
+NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner,
+                       const LoadNpzOptions& options) {
   auto* first = static_cast<std::byte*>(data);
+  std::int64_t left = options.max_unpacked;
   NamedTensors tensors;
   std::unordered_set<std::string> names;
   for (const Member& member : Archive(name, first, bytes).members()) {
@@ -377,6 +379,10 @@ NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, 
     std::byte* from = first + member.begin;
     std::shared_ptr<const void> keeper = owner;
     if (member.method == 8) {
+      if (static_cast<std::int64_t>(member.size) > left)
+        fail<IoError>(load_op, "'{}': '{}' unpacks to {} bytes; with those before it that is more than the limit of {}",
+                      name, member.name, member.size, options.max_unpacked);
+      left -= static_cast<std::int64_t>(member.size);
       const Tensor memory = inflated(name, member, from);
       from = raw::data<std::byte>(memory);
       keeper = memory.impl();
@@ -390,9 +396,9 @@ NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, 
   return tensors;
 }
 
-NamedTensors load_npz(const std::string& path) {
+NamedTensors load_npz(const std::string& path, const LoadNpzOptions& options) {
   const auto file = MappedFile::open(load_op, path);
-  return parse_npz(path, file->data(), file->size(), file);
+  return parse_npz(path, file->data(), file->size(), file, options);
 }
 
 void save_npz(const std::string& path, const NamedTensors& tensors, const NpzOptions& options) {

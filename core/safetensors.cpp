@@ -264,8 +264,10 @@ SafetensorsFile parse_safetensors(const std::string& name, void* data, std::int6
                   "safetensors file", name, bytes, length);
   if (length > static_cast<std::uint64_t>(longest_header))
     fail<IoError>(load_op, "'{}' has a header of {} bytes; the format allows {}", name, length, longest_header);
-  HeaderReader header(name);
   const auto* text = reinterpret_cast<const char*>(first + prefix);
+  if (length == 0 || *text != '{')
+    fail<IoError>(load_op, "'{}' is no safetensors file: its header does not begin with a brace", name);
+  HeaderReader header(name);
   Json::sax_parse(text, text + length, &header);
   check_ranges(name, header.entries, static_cast<std::uint64_t>(bytes - prefix) - length);
 

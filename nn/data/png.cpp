@@ -106,8 +106,10 @@ PngInfo read_head(const Handle& handle, Channel& channel, std::span<const std::u
   Channel* io = &channel;
   const bool good = guarded(png, [=] {
     png_set_read_fn(png, io, on_read);
-    // Ancillary chunks (text, profiles) may not take more than this; they are not used.
-    png_set_chunk_malloc_max(png, 8u << 20);
+    // Texts and profiles are not used, and may unpack to a thousand times their size: libpng is to step over them, of
+    // whatever length they are.
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_chunk_malloc_max(png, 0);
     png_set_user_limits(png, 0x7fffffffu, 0x7fffffffu);
     png_read_info(png, info);
     const int color = png_get_color_type(png, info);

@@ -28,8 +28,24 @@ struct Page {
   TiffInfo info;
   bool separate = false;  // one plane after the other, not pixels of all channels
   bool white_is_zero = false;
-  std::uint16_t compression = COMPRESSION_NONE;
+  double gain = 1;  // the most bytes that one compressed byte can become; 0 where none is known
 };
+
+double gain_of(std::uint16_t compression) {
+  switch (compression) {
+    case COMPRESSION_NONE:
+      return 1;
+    case COMPRESSION_PACKBITS:
+      return 64;
+    case COMPRESSION_DEFLATE:
+    case COMPRESSION_ADOBE_DEFLATE:
+      return 1032;
+    case COMPRESSION_LZW:
+      return 2731;  // codes of 12 bits for at most 4096 bytes
+    default:
+      return 0;
+  }
+}
 
 std::uint16_t small_field(TIFF* tiff, std::uint32_t tag) {
   std::uint16_t value = 0;
@@ -61,9 +77,10 @@ Page read_page(TIFF* tiff, const std::string& name) {
                   "{} has {} channels of {} bits and colour model {}: 1 to 4 of gray, RGB or an 8-bit "
                   "palette are read",
                   name, samples, bits, photometric);
-  page.compression = small_field(tiff, TIFFTAG_COMPRESSION);
-  if (TIFFIsCODECConfigured(page.compression) != 1)
-    fail<IoError>("read_tiff", "{} is compressed by method {}, which this libtiff lacks", name, page.compression);
+  const std::uint16_t compression = small_field(tiff, TIFFTAG_COMPRESSION);
+  if (TIFFIsCODECConfigured(compression) != 1)
+    fail<IoError>("read_tiff", "{} is compressed by method {}, which this libtiff lacks", name, compression);
+  page.gain = gain_of(compression);
   std::uint16_t extra = 0;
   std::uint16_t* kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
@@ -83,27 +100,9 @@ void check_size(const Page& page, std::int64_t pages, std::size_t file_bytes, co
     fail<IoError>("read_tiff", "{} has {} x {} pixels, more than the limit of {}", name,
                   pages == 1 ? std::to_string(info.height) : fmt::format("{} x {}", pages, info.height), info.width,
                   max_pixels);
-  double gain = 0;
-  switch (page.compression) {
-    case COMPRESSION_NONE:
-      gain = 1;
-      break;
-    case COMPRESSION_PACKBITS:
-      gain = 64;
-      break;
-    case COMPRESSION_DEFLATE:
-    case COMPRESSION_ADOBE_DEFLATE:
-      gain = 1032;
-      break;
-    case COMPRESSION_LZW:
-      gain = 2731;
-      break;  // codes of 12 bits for at most 4096 bytes
-    default:
-      return;
-  }
   const double stored = static_cast<double>(info.height) * static_cast<double>(info.width) *
                         (info.palette ? 1 : info.channels) * info.bit_depth / 8;
-  if (stored > gain * static_cast<double>(file_bytes) + 1024)
+  if (page.gain > 0 && stored > page.gain * static_cast<double>(file_bytes) + 1024)
     fail<IoError>("read_tiff", "{} is truncated: {} bytes cannot hold {} x {} pixels", name, file_bytes, info.height,
                   info.width);
 }
@@ -156,7 +155,9 @@ void put(const Block& block, const Page& page, bool stored_values, const Target<
 
 /// Reads the blocks of the current page one by one.
 template <class Use>
-void for_each_block(TIFF* tiff, const Page& page, const TiffStream& stream, const std::string& name, Use use) {
+void for_each_block(const TiffStream& stream, const Page& page, const std::string& name, std::int64_t max_pixels,
+                    Use use) {
+  TIFF* tiff = stream.tiff();
   const TiffInfo& info = page.info;
   const bool tiled = TIFFIsTiled(tiff) != 0;
   const int stored = info.palette ? 1 : info.channels;
@@ -166,9 +167,11 @@ void for_each_block(TIFF* tiff, const Page& page, const TiffStream& stream, cons
   if (!tiled) block_height = static_cast<std::uint32_t>(std::min<std::int64_t>(block_height, info.height));
   const std::uint64_t bytes = tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff);
   const std::uint64_t row_bytes = tiled ? TIFFTileRowSize64(tiff) : TIFFScanlineSize64(tiff);
-  // A tile may be larger than the image, but not by more than tiles are.
+  // A tile may be larger than the image, but not by more than tiles are, than an image may be, or than the file explains.
   const auto most = static_cast<std::uint64_t>(info.height * info.width * stored) * 4 + (std::uint64_t{64} << 20);
-  if (block_height == 0 || block_width == 0 || bytes == 0 || bytes > most || row_bytes * block_height > bytes)
+  const double explained = page.gain > 0 ? page.gain * static_cast<double>(stream.source_bytes()) + 1024 : 0x1p63;
+  if (block_height == 0 || block_width == 0 || bytes == 0 || bytes > most || row_bytes * block_height > bytes ||
+      block_height > max_pixels / block_width || static_cast<double>(bytes) > explained)
     fail<IoError>("read_tiff", "{} is broken: blocks of {} x {} pixels and {} bytes", name, block_height, block_width,
                   bytes);
   Block block;
@@ -205,13 +208,14 @@ void apply_palette(TIFF* tiff, const Block& block, const Page& page, const Targe
 }
 
 /// Reads the current page into `first` and the planes behind it.
-void read_pixels(TIFF* tiff, const Page& page, const TiffStream& stream, const std::string& name, Tensor& image,
-                 std::int64_t offset, std::int64_t plane, bool stored_values) {
-  for_each_block(tiff, page, stream, name, [&](const Block& block) {
+void read_pixels(const TiffStream& stream, const Page& page, const std::string& name, const ReadTiffOptions& options,
+                 Tensor& image, std::int64_t offset, std::int64_t plane) {
+  const bool stored_values = options.stored_values;
+  for_each_block(stream, page, name, options.max_pixels, [&](const Block& block) {
     if (image.dtype() == f32)
       put<float>(block, page, stored_values, {raw::data<float>(image) + offset, plane});
     else if (page.info.palette && !stored_values)
-      apply_palette(tiff, block, page, {raw::data<std::uint8_t>(image) + offset, plane});
+      apply_palette(stream.tiff(), block, page, {raw::data<std::uint8_t>(image) + offset, plane});
     else
       put<std::uint8_t>(block, page, stored_values, {raw::data<std::uint8_t>(image) + offset, plane});
   });
@@ -251,7 +255,7 @@ Tensor decode_tiff(std::span<const std::uint8_t> bytes, const std::string& name,
   check_size(page, 1, bytes.size(), name, options.max_pixels);
   Tensor image = Tensor::empty({channels_of(page, options.stored_values), page.info.height, page.info.width},
                                {.dtype = dtype_of_page(page)});
-  read_pixels(stream.tiff(), page, stream, name, image, 0, page.info.height * page.info.width, options.stored_values);
+  read_pixels(stream, page, name, options, image, 0, page.info.height * page.info.width);
   return image;
 }
 
@@ -276,7 +280,7 @@ Tensor read_tiff_volume(const std::string& path, const ReadTiffOptions& options)
       fail<IoError>("read_tiff", "{} is no volume: page {} is {} x {} x {} of {} bits, the first {} x {} x {} of {}",
                     path, z, b.channels, b.height, b.width, b.bit_depth, a.channels, a.height, a.width, a.bit_depth);
     check_size(page, 1, bytes_of(*file).size(), path, options.max_pixels);
-    read_pixels(tiff, page, stream, path, volume, z * plane, pages * plane, options.stored_values);
+    read_pixels(stream, page, path, options, volume, z * plane, pages * plane);
   }
   return volume;
 }

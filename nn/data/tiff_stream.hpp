@@ -24,6 +24,7 @@ class TiffStream {
   TiffStream& operator=(const TiffStream&) = delete;
 
   TIFF* tiff() const { return tiff_; }
+  std::size_t source_bytes() const { return source_.size(); }
   /// Closes, and gives what was written. IoError if not all of it could be.
   std::vector<std::uint8_t> finish();
 

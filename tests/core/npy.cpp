@@ -260,6 +260,17 @@ TEST_CASE("npz: hostile archives are refused with the file and the value") {
   }
 }
 
+TEST_CASE("npz: what is unpacked is limited, in all") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.npz";
+  const NamedTensors saved{{"x", zeros({1000})}, {"y", zeros({1000})}};  // 4128 bytes each with its head
+  save_npz(path, saved, {.compressed = true});
+  CHECK(load_npz(path, {.max_unpacked = 8256}).size() == 2);
+  CHECK_THROWS_WITH_AS(load_npz(path, {.max_unpacked = 8255}), doctest::Contains("'y.npy' unpacks to 4128 bytes"), IoError);
+  save_npz(path, saved);
+  CHECK(load_npz(path, {.max_unpacked = 0}).size() == 2);  // nothing to unpack
+}
+
 TEST_CASE("npz: every truncation of a good archive is refused, every flipped byte is survived") {
   const TemporaryFolder folder;
   for (const bool compressed : {false, true}) {

@@ -146,18 +146,28 @@ TEST_CASE("safetensors: hostile files are refused with the file and the value") 
     std::string bytes;
     const char* text;
   };
+  // A small file of many tensors, each of them all of its bytes.
+  std::string all_in_one_place = "{";
+  for (int i = 0; i < 1000; ++i)
+    all_in_one_place += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":{"dtype":"U8","shape":[4],"data_offsets":[0,4]})";
+  all_in_one_place += "}";
   const std::uint64_t huge = 0xffffffffffffffff, large = 200000000;
   const Case cases[] = {
       {"", "has 0 bytes"},
       {"1234567", "has 7 bytes"},
       {std::string(reinterpret_cast<const char*>(&huge), 8) + "{}", "header of 18446744073709551615"},
       {std::string(reinterpret_cast<const char*>(&large), 8) + "{}", "header of 200000000"},
-      {bytes_of("", ""), "no JSON"},
-      {bytes_of("[]", ""), "a list"},
-      {bytes_of("3", ""), "a number"},
+      {bytes_of("", ""), "with a brace"},
+      {bytes_of("[]", ""), "with a brace"},
+      {bytes_of("3", ""), "with a brace"},
+      {bytes_of(" {}", ""), "with a brace"},
+      {bytes_of("\xef\xbb\xbf{}", ""), "with a brace"},
+      {bytes_of(R"({"x":[]})", ""), "a list after the name 'x'"},
+      {bytes_of(R"({"x":3})", ""), "a number after the name 'x'"},
       {bytes_of("{", ""), "no JSON"},
       {bytes_of("{} {}", ""), "no JSON"},
-      {bytes_of(std::string(100000, '['), ""), "a list"},
+      {bytes_of("{\"x\":" + std::string(100000, '['), ""), "a list"},
+      {bytes_of(all_in_one_place, four), "overlap"},
       {bytes_of("{\"\xff\":1}", ""), "no JSON text in UTF-8"},
       {bytes_of(R"({"x":null})", ""), "null after the name 'x'"},
       {bytes_of(R"({"x":{"dtype":"F32","shape":[{}],"data_offsets":[0,4]}})", four), "an object"},

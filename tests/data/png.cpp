@@ -1,6 +1,7 @@
 // PNG: what is written comes back, what others write is read, and no broken file gets past.
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -163,6 +164,23 @@ TEST_CASE("png: an image too large is refused before memory is taken") {
   CHECK(contains(refusal(bomb), "truncated"));
   const std::string small = signature + head(8, 1, 8, 0) + compressed(std::string("\0abcdefgh", 9)) + tail;
   CHECK(contains(refusal(small, {.max_pixels = 7}), "more than the limit of 7"));
+}
+
+TEST_CASE("png: texts and profiles take no memory, whatever they unpack to") {
+  const std::string rows("\0abcdefgh", 9);
+  const std::string zeros = compressed(std::string(4 << 20, '\0')).substr(8);  // 4 kB, as a chunk's data and checksum
+  const std::string unpacks = zeros.substr(0, zeros.size() - 4);
+  std::string file = signature + head(8, 1, 8, 0) + chunk("iCCP", std::string("k\0\0", 3) + unpacks);
+  for (int i = 0; i < 100; ++i) file += chunk("zTXt", std::string("k\0\0", 3) + unpacks);
+  file += chunk("tEXt", std::string("k\0", 2) + std::string(9 << 20, 'x')) + compressed(rows) + tail;
+  const auto most_resident = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;  // kB
+  };
+  const long before = most_resident();
+  CHECK(decode(file).to_vector() == std::vector<double>{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'});
+  CHECK(most_resident() - before < 4096);
 }
 
 TEST_CASE("png: a file that cannot be read or written, an image that is none") {

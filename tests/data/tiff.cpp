@@ -222,6 +222,13 @@ TEST_CASE("tiff: files that are broken, lie, or are of a kind that is not read")
       refusal(
           Handmade().image(16, 16, 8, 1).field(322, 3, {16}).field(323, 4, {0x7ffffff0}).file({Bytes(256)}, 324, 325)),
       "bad.tif"));
+  // A tile is no larger than the file explains, or than an image may be.
+  const auto tile = [](std::uint32_t width, std::uint32_t height) {
+    return Handmade().image(16, 16, 8, 1, 1, 8).field(322, 3, {width}).field(323, 3, {height}).file({Bytes(40)}, 324, 325);
+  };
+  CHECK(contains(refusal(tile(4096, 4096)), "blocks of 4096 x 4096 pixels"));
+  CHECK(contains(refusal(tile(32, 32), {.max_pixels = 1023}), "blocks of 32 x 32 pixels"));
+  CHECK(contains(refusal(tile(32, 32), {.max_pixels = 1024}), "broken or truncated"));
   CHECK(contains(refusal(Handmade().image(0, 5, 8, 1).file({Bytes(4)})), "bad.tif"));
   CHECK(contains(refusal(Handmade().image(4, 4, 8, 1).file({Bytes(7)})), "bad.tif is broken or truncated"));
   // A directory that leads back to itself has no second page.

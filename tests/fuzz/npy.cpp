@@ -4,7 +4,7 @@
 #include "target.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  return refused_or([&] {
+  return attack(size, [&] {
     const File file(data, size);
     touch(duet::parse_npy("fuzz", file.bytes.get(), file.size, file.bytes));
   });
