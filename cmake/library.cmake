@@ -33,6 +33,10 @@ if(DUET_WITH_TIFF)
   set_source_files_properties(${PROJECT_SOURCE_DIR}/nn/data/tiff.cpp ${PROJECT_SOURCE_DIR}/nn/data/tiff_write.cpp
     PROPERTIES COMPILE_DEFINITIONS DUET_HAS_TIFF)
 endif()
+if(DUET_COVERAGE)
+  target_compile_options(duet PRIVATE --coverage -fprofile-update=atomic -O1)
+  target_link_options(duet PRIVATE --coverage)
+endif()
 set_target_properties(duet PROPERTIES POSITION_INDEPENDENT_CODE ON VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 
@@ -45,7 +49,7 @@ endif()
 # duet_hide_symbols(TARGET): a shared library shows what belongs to namespace duet and nothing of the libraries inside
 # it, which the host program may use in other versions. Sanitizers bring symbols of their own.
 function(duet_hide_symbols target)
-  if(BUILD_SHARED_LIBS AND NOT DUET_SANITIZE AND NOT APPLE AND NOT WIN32)
+  if(BUILD_SHARED_LIBS AND NOT DUET_SANITIZE AND NOT DUET_COVERAGE AND NOT APPLE AND NOT WIN32)
     target_link_options(${target} PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
     set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
   endif()

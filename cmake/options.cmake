@@ -5,6 +5,7 @@ option(DUET_BUILD_EXAMPLES "Build Duet's example programs" ${PROJECT_IS_TOP_LEVE
 option(DUET_BUILD_BENCH "Build Duet's benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(DUET_INSTALL "Generate the install rules" ${PROJECT_IS_TOP_LEVEL})
 option(DUET_FUZZ "Build the fuzz targets of tests/fuzz (clang; scripts/fuzz does)" OFF)
+option(DUET_COVERAGE "Count which lines of the library run (gcc; scripts/coverage does)" OFF)
 option(DUET_WERROR "Treat Duet's own warnings as errors" OFF)
 set(DUET_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined or thread")
 

@@ -24,6 +24,7 @@ Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, std::s
 /// tensor; IoError where the system refuses.
 void save_npy(const std::string& path, const Tensor& tensor);
 
+/// How much load_npz unpacks.
 struct LoadNpzOptions {
   std::int64_t max_unpacked = std::int64_t{1} << 36;  ///< more bytes out of deflate are refused before memory is taken
 };
@@ -31,6 +32,7 @@ struct LoadNpzOptions {
 /// above, and for an archive that is broken, encrypted, compressed otherwise, whose members overlap, come twice or
 /// fail their checksum, claim more than their compressed bytes can hold or max_unpacked allows, or are not arrays.
 NamedTensors load_npz(const std::string& path, const LoadNpzOptions& options = {});
+/// The same from memory; `name` stands in errors. Tensors may be views of the bytes, which `owner` keeps alive.
 NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner,
                        const LoadNpzOptions& options = {});
 

@@ -167,7 +167,7 @@ void for_each_block(const TiffStream& stream, const Page& page, const std::strin
   if (!tiled) block_height = static_cast<std::uint32_t>(std::min<std::int64_t>(block_height, info.height));
   const std::uint64_t bytes = tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff);
   const std::uint64_t row_bytes = tiled ? TIFFTileRowSize64(tiff) : TIFFScanlineSize64(tiff);
-  // A tile may be larger than the image, but not by more than tiles are, than an image may be, or than the file explains.
+  // A tile may be larger than the image, but not by more than tiles are, nor than an image may be or the file explains.
   const auto most = static_cast<std::uint64_t>(info.height * info.width * stored) * 4 + (std::uint64_t{64} << 20);
   const double explained = page.gain > 0 ? page.gain * static_cast<double>(stream.source_bytes()) + 1024 : 0x1p63;
   if (block_height == 0 || block_width == 0 || bytes == 0 || bytes > most || row_bytes * block_height > bytes ||
