@@ -28,7 +28,7 @@ import subprocess
 import sys
 
 # --run shortens what takes long, and takes drawn images where a page names data that a reader has to bring.
-SHORTER = [(r"--minutes [\d.]+", "--steps 2"), (r"--data MNIST\b( --val 2000)?", "--generated 160 --val 20"),
+SHORTER = [(r"--steps \d{3,}", "--steps 2"), (r"--minutes [\d.]+", "--steps 2"), (r"--data MNIST\b( --val 2000)?", "--generated 160 --val 20"),
            (r"\b(DIR|MEMBRANE)\b", "data"), (r"\bduet_volume ", "duet_volume --steps 2 ")]
 # Figures of time may differ from run to run.
 TIME = re.compile(r" *[\d.]+ (ms|s|min)\b")
