@@ -25,7 +25,8 @@ std::vector<Frame> frames(const char* op, const Shape& x, const PadOptions& o) {
     const std::int64_t size = x[static_cast<int>(dim)];
     const std::int64_t total = checked_add(op, checked_add(op, size, frame.before), frame.after);
     if (total < 0 || size + std::min<std::int64_t>(frame.before, 0) < 0 || size + std::min<std::int64_t>(frame.after, 0) < 0)
-      fail<ShapeError>(op, "dimension {} of x {} has no {} elements to crop", dim, x, -std::min(frame.before, frame.after));
+      fail<ShapeError>(op, "dimension {} of x {} has no {} elements to crop", dim, x,
+                       0 - static_cast<std::uint64_t>(std::min(frame.before, frame.after)));  // also of the least number
     const std::int64_t most = std::max(frame.before, frame.after);
     if (o.mode == PadMode::reflect && most > 0 && most >= size)
       fail<ShapeError>(op, "reflecting {} elements needs a size above that, dimension {} of x {} has {}", most, dim, x, size);
