@@ -50,10 +50,17 @@ Step inference(Inference (*make)()) {
   };
 }
 
-Inference unet_inference() {
-  const auto model = std::make_shared<nn::UNet>(nn::UNetOptions{.base_channels = 16, .depth = 4});
+/// The model in evaluation, after one batch for its running statistics.
+Inference evaluated(const char* name, const std::shared_ptr<nn::Module>& model, const Tensor& input) {
+  const NoGradGuard no_grad;
+  (*model)(input);
   model->eval();
-  return {"unet16_inference", model, randn({8, 1, 128, 128})};
+  return {name, model, input};
+}
+
+Inference unet_inference() {
+  return evaluated("unet16_inference", std::make_shared<nn::UNet>(nn::UNetOptions{.base_channels = 16, .depth = 4}),
+                   randn({8, 1, 128, 128}));
 }
 
 /// The networks of Radford et al. 2016 for 64 x 64 images of three channels.
@@ -86,11 +93,7 @@ std::shared_ptr<nn::Sequential> discriminator(bool normalised) {
   return net;
 }
 
-Inference generator_inference() {
-  const auto model = generator();
-  model->eval();
-  return {"generator", model, randn({batch, latent, 1, 1})};
-}
+Inference generator_inference() { return evaluated("generator", generator(), randn({batch, latent, 1, 1})); }
 
 Tensor bce_against(const Tensor& logits, double label) {
   return binary_cross_entropy_with_logits(logits, full_like(logits, label));
