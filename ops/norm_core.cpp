@@ -25,8 +25,13 @@ NormGeometry norm_geometry(const char* op, const Shape& x, std::int64_t num_grou
   if (x.rank() < 2) fail<ShapeError>(op, "x needs at least 2 dimensions (N, C, ...), got {}", x);
   if (num_groups < 0 || (num_groups > 0 && x[1] % num_groups != 0))
     fail<ValueError>(op, "num_groups {} does not divide the {} channels of x {}", num_groups, x[1], x);
-  NormGeometry geometry{.batch = x[0], .channels = x[1], .length = 1, .groups = num_groups};
-  for (int i = 2; i < x.rank(); ++i) geometry.length *= x[i];
+  Shape trailing;
+  for (int i = 2; i < x.rank(); ++i) trailing.push_back(x[i]);
+  const NormGeometry geometry{.batch = x[0], .channels = x[1], .length = trailing.numel(), .groups = num_groups};
+  // Rows, and then a group's elements, of which an empty x may have more than it has itself.
+  checked_mul(op, geometry.batch, geometry.channels);
+  if (num_groups == 0 || x[1] != 0) checked_mul(op, geometry.rows_per_group(), geometry.length);
+  x.numel();
   return geometry;
 }
 

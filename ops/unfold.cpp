@@ -31,8 +31,9 @@ Windows windows_of(const char* op, std::int64_t height, std::int64_t width, cons
   Windows windows;
   for (int i = 0; i < 2; ++i) {
     const std::int64_t size = i == 0 ? height : width;
-    const std::int64_t room = checked_add(op, size, 2 * o.padding[i]) - o.dilation[i] * (o.kernel_size[i] - 1) - 1;
-    if (size < 1 || room < 0)
+    const std::int64_t reach = o.dilation[i] * (o.kernel_size[i] - 1) + 1;
+    const std::int64_t room = size < 1 ? -1 : checked_add(op, size, 2 * o.padding[i]) - reach;
+    if (room < 0)
       fail<ShapeError>(op, "kernel_size {} with dilation {} does not fit size {} with padding {}", o.kernel_size[i],
                        o.dilation[i], size, o.padding[i]);
     windows.axis[i] = {size, room / o.stride[i] + 1, o.kernel_size[i], o.stride[i], o.padding[i], o.dilation[i]};

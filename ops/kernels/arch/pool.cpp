@@ -37,7 +37,7 @@ struct PairOf;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 template <>
 struct PairOf<float> {
-  typedef std::uint64_t Word __attribute__((may_alias));
+  typedef std::uint64_t Word __attribute__((may_alias, aligned(alignof(float))));
 };
 #endif
 
