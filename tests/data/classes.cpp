@@ -84,7 +84,7 @@ TEST_CASE("tensor data set: rows, in memory") {
   CHECK_THROWS_AS(set.get(-1, random), ValueError);
 }
 
-TEST_CASE("samplers: permutations, replacement, weights; a function of seed and epoch") {
+TEST_CASE("samplers: permutations, replacement, weights, a function of seed and epoch") {
   const data::RandomSampler permutation(50, {.seed = 3});
   const auto first = permutation.order(0);
   CHECK(std::set<std::int64_t>(first.begin(), first.end()).size() == 50);

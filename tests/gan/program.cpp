@@ -276,7 +276,7 @@ TEST_CASE("duet_digits: learns drawn digits, from a folder too, goes on exactly,
   CHECK(data::read_png_info(shop / "c.png").width == 396);
 }
 
-TEST_CASE("duet_superres: trains, enlarges and compares; goes on exactly; refuses what does not fit") {
+TEST_CASE("duet_superres: trains, enlarges and compares, goes on exactly, refuses what does not fit") {
   const Workshop shop;
   const auto tiny = [&](const std::string& out, const std::string& more) {
     return "train --generated 3 --val 1 --width 4 --batch 2 --patch 8 --threads 1 --out " + (shop / out) + " " + more;

@@ -174,7 +174,7 @@ TEST_CASE("checkpoint: a changed byte anywhere is refused, and the one before is
 TEST_CASE("checkpoint: 20 kills while saving, and nothing is lost") { kill_often(20); }
 
 TEST_SUITE("long") {
-  TEST_CASE("checkpoint: 200 kills while saving, and nothing is lost") { kill_often(200); }
+  TEST_CASE("checkpoint: 200 kills while saving and nothing is lost") { kill_often(200); }
 }
 
 TEST_CASE("checkpoint: a full disk is an error and the one before stays") {

@@ -70,7 +70,7 @@ double train(const Discs& discs, std::uint64_t seed, bool fast) {
 }  // namespace
 
 TEST_SUITE("long") {
-  TEST_CASE("a U-Net reaches the same loss with fast convolutions, within the noise of seeds") {
+  TEST_CASE("a U-Net reaches the same loss with fast convolutions within the noise of seeds") {
     const Discs discs;
     std::vector<double> direct, fast;
     for (std::uint64_t seed : {1, 2, 3, 4}) {

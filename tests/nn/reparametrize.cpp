@@ -136,7 +136,7 @@ TEST_CASE("spectral norm: several calls before one backward, as a discriminator 
   CHECK(layer.weight_orig.grad().defined());
 }
 
-TEST_CASE("weight norm: begins as the layer it wraps; length and direction have derivatives of their own") {
+TEST_CASE("weight norm: begins as the layer it wraps, and length and direction have derivatives of their own") {
   manual_seed(7);
   nn::Conv2d plain{2, 3, 3};
   manual_seed(7);

@@ -125,5 +125,5 @@ void check_many(int cases, std::uint64_t seed) {
 TEST_CASE("the triple is one form read three ways: 500 random geometries") { check_many(500, 1); }
 
 TEST_SUITE("long") {
-  TEST_CASE("the triple is one form read three ways: 10,000 random geometries") { check_many(10000, 2); }
+  TEST_CASE("the triple is one form read three ways: 10 000 random geometries") { check_many(10000, 2); }
 }

@@ -164,7 +164,7 @@ TEST_CASE("broadcasting meets every pair once") {
           CHECK(values[static_cast<std::size_t>(((i * 2 + j) * 3 + k) * 2 + l)] == (i * 3 + k) * 10 + j * 2 + l);
 }
 
-TEST_CASE("integers add, compare and sum exactly; a fraction does not fit them") {
+TEST_CASE("integers add, compare and sum exactly, and a fraction does not fit them") {
   const Tensor n = arange(0, 5, 1, {.dtype = i64});
   CHECK((n * n - n).to_vector() == std::vector<double>{0, 0, 2, 6, 12});
   CHECK(gt(n, 2.0).dtype() == u8);
