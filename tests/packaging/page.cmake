@@ -1,7 +1,8 @@
 # Follows a section of a page: its program and its CMakeLists.txt are put into an empty folder, and its shell blocks run
 # there one after the other, with a HOME in which `duet` is the Duet installed in PREFIX. The program is the section's C++
 # block, or the first of the page where the section has none. A shell block that uses a preset installs Duet: with
-# SOURCES it runs in a copy of these, in the place of PREFIX; else it is left to the test that has them.
+# SOURCES it runs in a copy of these, in the place of PREFIX; else it is left to the test that has them. A block under
+# `<!-- not run: REASON -->` is left out.
 file(READ "${PAGE}" text)
 string(REPLACE ";" "\\;" text "${text}")
 string(FIND "${text}" "\n## ${SECTION}\n" begin)
@@ -12,6 +13,7 @@ string(SUBSTRING "${text}" ${begin} -1 section)
 string(SUBSTRING "${section}" 1 -1 section)
 string(FIND "${section}" "\n## " end)
 string(SUBSTRING "${section}" 0 ${end} section)
+string(REGEX REPLACE "<!-- not run:[^>]*-->\n```[^`]*```" "" section "${section}")
 
 # Blocks of a language in a text, as a list.
 function(blocks variable language text)
