@@ -224,7 +224,8 @@ class Checker:
                         self.report(f"{path.name} has no case {pattern}")
             elif word.startswith("--"):
                 command = arguments[0] if not arguments[0].startswith("-") else ""
-                if not re.search(re.escape(word.split("=")[0]) + r"(?![\w-])", self.help(found, command)):
+                known = self.help(found, command) or self.sources  # a program without help: what its source reads
+                if not re.search(re.escape(word.split("=")[0]) + r"(?![\w-])", known):
                     self.report(f"{path.name} {command} knows no {word}")
 
     # Pages.
