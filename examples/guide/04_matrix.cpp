@@ -1,4 +1,4 @@
-// A convolution is a matrix with one number on each diagonal; conv_transpose is that matrix turned over.
+// A convolution is a matrix whose rows are one row, shifted; conv_transpose is that matrix turned over.
 #include <cstdio>
 
 #include <duet/duet.hpp>
