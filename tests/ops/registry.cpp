@@ -142,6 +142,18 @@ TEST_CASE("every op with arguments has twelve samples or more") {
   }
 }
 
+TEST_CASE("every op is linear in inputs that it has, each named once") {
+  for (const OpPtr& op : registry()) {
+    CAPTURE(op->name);
+    const bool any_number = !op->inputs.empty() && op->inputs.back().ends_with("…");
+    for (std::size_t i = 0; i < op->linear.size(); ++i) {
+      CHECK(op->linear[i] >= 0);
+      CHECK((any_number || op->linear[i] < std::ssize(op->inputs)));
+      CHECK((i == 0 || op->linear[i] > op->linear[i - 1]));
+    }
+  }
+}
+
 TEST_CASE("f32 is f64 to the declared bound, for every op in every table, extreme inputs too") {
   const kernels::Simd before = kernels::active_simd();
   int calls = 0;
