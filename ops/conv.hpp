@@ -51,8 +51,8 @@ struct ConvOptions {
 template <int N>
 struct ConvTransposeOptions {
   Extent<N> stride = 1;
-  Extent<N> padding = 0;         ///< taken off both ends of the output, which this op pads its dual's input by
-  Extent<N> output_padding = 0;  ///< added to the output's far end; smaller than stride or dilation
+  Extent<N> padding = 0;         ///< what the conv that this is the adjoint of pads its input with; here cut off both ends
+  Extent<N> output_padding = 0;  ///< added to the output's far end; below max(stride, dilation)
   Extent<N> dilation = 1;
   std::int64_t groups = 1;
   void fields(FieldVisitor& visitor) {
@@ -100,8 +100,8 @@ Extent<N> output_padding_for(const Extent<N>& input, const Extent<N>& output_siz
 ///@{
 /// For each rank: conv(x, w) with x (N, C_in, L...) and w (C_out, C_in/groups, K...) gives (N, C_out, ...);
 /// conv_transpose(x, w) with x (N, C_in, L...) and w (C_in, C_out/groups, K...) gives (N, C_out, ...) of spatial size
-/// (L-1)·stride − 2·padding + dilation·(K-1) + output_padding + 1; bias is (C_out). x may lack the batch dimension.
-/// The convN_weight(x, y) overloads give dT/dw for x (N, C_large, L...) and y (N, C_small, S...).
+/// (L-1)·stride − 2·padding + dilation·(K-1) + output_padding + 1; bias is (C_out). In these two x may lack the batch.
+/// The convN_weight(x, y) overloads give dT/dw (C_small, C_large/groups, K...) for x (N, C_large, L...), y (N, C_small, S...).
 /// All take f32 or f64. ShapeError: rank, channels, groups that do not divide, an empty output. ValueError: stride,
 /// dilation or groups < 1, negative padding, output_padding >= max(stride, dilation). DtypeError: integers, or a mix.
 /// The overloads with a ConvGeometry are the primitives; their tensors must have exactly its shapes.
