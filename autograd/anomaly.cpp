@@ -113,7 +113,7 @@ bool AnomalyMode::bad(const Tensor& tensor) const {
   return range.nans > 0 || (options_.infinities && range.infinities > 0);
 }
 
-void AnomalyMode::before_op(const Call&) { running_.push_back(false); }
+void AnomalyMode::before_op(const Call&) { running_.push_back(0); }
 
 void AnomalyMode::failed() {
   if (!running_.empty()) running_.pop_back();
@@ -131,7 +131,7 @@ void AnomalyMode::after_op(const Call& call, std::span<const Tensor> outputs, No
     std::string text = finding("output", j, outputs[j]);
     for (std::size_t i = 0; i < call.inputs.size(); ++i)
       text += fmt::format("\n  {}: {}", input_label(call.op, i), describe(call.inputs[i]));
-    if (std::find(running_.begin(), running_.end(), true) != running_.end()) {
+    if (std::find(running_.begin(), running_.end(), 1) != running_.end()) {
       // after_vjp tells, if the vjp's result is bad too.
       if (inner_.empty()) inner_ = fmt::format("\n  inside, {} made {}", call.name(), text);
       return;
@@ -148,13 +148,14 @@ void AnomalyMode::after_op(const Call& call, std::span<const Tensor> outputs, No
 }
 
 void AnomalyMode::before_vjp(Node& node, std::span<const Tensor> cotangents) {
-  running_.push_back(true);
+  running_.push_back(1);
   inner_.clear();
   for (std::size_t j = 0; j < cotangents.size(); ++j)
     if (bad(cotangents[j]))
-      fail<AutogradError>(node.name(), "backward was given {}: no vjp before it made that, so it came with the cotangent, "
-                          "from a hook, or from adding gradients up{}", finding("cotangent", j, cotangents[j]),
-                          place(node.note.get()));
+      fail<AutogradError>(node.name(),
+                          "backward was given {}: no vjp before it made that, so it came with the cotangent, "
+                          "from a hook, or from adding gradients up{}",
+                          finding("cotangent", j, cotangents[j]), place(node.note.get()));
 }
 
 void AnomalyMode::after_vjp(Node& node, std::span<const Tensor> cotangents, std::span<const Tensor> gradients) {

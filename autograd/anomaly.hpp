@@ -33,8 +33,8 @@ class AnomalyMode final : public Observer {
   AnomalyOptions options_;
   ObserverGuard guard_;
   std::int64_t recorded_ = 0;
-  std::vector<bool> running_;  // what has begun and not ended: whether it is a vjp
-  std::string inner_;          // the first op inside the running vjp that went wrong
+  std::vector<int> running_;  // what has begun and not ended: 1 for a vjp (not bool, whose vector compiles slowly)
+  std::string inner_;         // the first op inside the running vjp that went wrong
 };
 
 /// Remembers the module path of every op that this thread records while it lives, for the drawings of the tape

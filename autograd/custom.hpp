@@ -21,12 +21,14 @@ class FunctionContext {
   /// In backward: the tensors, in the order in which they were saved. AutogradError if one was changed in place.
   const Tensors& saved() const { return saved_; }
   /// In backward: whether anybody wants the gradient by input i.
-  bool needs(int i) const { return static_cast<std::size_t>(i) < needs_.size() && needs_[static_cast<std::size_t>(i)]; }
+  bool needs(int i) const {
+    return static_cast<std::size_t>(i) < needs_.size() && needs_[static_cast<std::size_t>(i)] != 0;
+  }
 
  private:
   friend struct CustomFunction;
   Tensors saved_;
-  std::vector<bool> needs_;
+  std::vector<int> needs_;  // 0 or 1, an input (not bool, whose vector compiles slowly)
 };
 
 using CustomForward = Callable<Tensors(FunctionContext&, const Tensors&)>;

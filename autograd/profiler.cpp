@@ -72,7 +72,7 @@ struct Profiler::State {
   std::vector<Event> events, running;
 };
 
-Profiler::Profiler() : state_(std::make_unique<State>(*this)) {}
+Profiler::Profiler() : state_(std::make_shared<State>(*this)) {}
 Profiler::~Profiler() = default;
 void Profiler::stop() { state_->guard.reset(); }
 

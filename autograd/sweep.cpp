@@ -9,9 +9,9 @@
 #include <duet/autograd/gradcheck.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/fail.hpp>
+#include <duet/core/node.hpp>
 #include <duet/core/random.hpp>
 #include <duet/core/raw.hpp>
-#include <duet/core/node.hpp>
 #include <duet/ops/registry.hpp>
 
 namespace duet {
@@ -173,7 +173,8 @@ class SampleSweep {
     Generator random(0xc07a);
     Tensors result;
     for (const Tensor& output : outputs)
-      result.push_back(floating(output) ? cast(randn(output.shape(), {.dtype = f64}, random), output.dtype()) : Tensor());
+      result.push_back(floating(output) ? cast(randn(output.shape(), {.dtype = f64}, random), output.dtype())
+                                        : Tensor());
     return result;
   }
 
@@ -192,7 +193,8 @@ class SampleSweep {
   }
 
   std::string options() const {
-    if (sample_.options.type() != op_->options && op_->options != nullptr) return "its options are not of the op's type";
+    if (sample_.options.type() != op_->options && op_->options != nullptr)
+      return "its options are not of the op's type";
     const bool any_number = !op_->inputs.empty() && op_->inputs.back().find("…") != std::string::npos;
     if (sample_.inputs.size() > op_->inputs.size() && !any_number)
       return fmt::format("{} inputs, the op names {}", sample_.inputs.size(), op_->inputs.size());
@@ -290,7 +292,8 @@ class SampleSweep {
       const Tensor alone = gradients(one, {by_[p]}, results, y)[0];
       const double error = distance(values(alone, input(by_[p])), values(expected[p], input(by_[p])));
       if (!(error <= 1e-12))
-        return fmt::format("the gradient by {} alone differs by {:.2g} from the one among all", input_name(by_[p]), error);
+        return fmt::format("the gradient by {} alone differs by {:.2g} from the one among all", input_name(by_[p]),
+                           error);
       for (std::size_t i = 0; i < watch.gradients.size(); ++i)
         if (watch.gradients[i].defined() && static_cast<int>(i) != by_[p])
           return fmt::format("asked for the gradient by {}, its vjp computes the one by {}: ask needs({}) first",
@@ -326,7 +329,8 @@ class SampleSweep {
       alone[j] = y[j];
       for (std::size_t k = 0; k < y.size(); ++k)
         if (k != j && y[k].defined()) with_zeros[k] = zeros_like(y[k]);
-      const Tensors got = gradients(inputs, by_, outputs, alone), expected = gradients(inputs, by_, outputs, with_zeros);
+      const Tensors got = gradients(inputs, by_, outputs, alone),
+                    expected = gradients(inputs, by_, outputs, with_zeros);
       for (std::size_t p = 0; p < by_.size(); ++p)
         if (!(distance(values(got[p], input(by_[p])), values(expected[p], input(by_[p]))) <= 1e-12))
           return fmt::format("the gradient of output {} by {} changes when the other cotangents are zeros", j,
@@ -353,7 +357,8 @@ class SampleSweep {
       if (!got[j].defined()) continue;
       const double error = distance(got[j].to_vector(), expected[j].to_vector());
       if (!(error <= op_->f32_tolerance))
-        return fmt::format("output {} in f32 is {:.2g} of its scale away from f64, allowed {:.2g}", j, error, op_->f32_tolerance);
+        return fmt::format("output {} in f32 is {:.2g} of its scale away from f64, allowed {:.2g}", j, error,
+                           op_->f32_tolerance);
     }
     Tensors y = cotangents(got), y64 = y;
     for (Tensor& cotangent : y64)
@@ -401,6 +406,8 @@ SweepReport sweep(const OpPtr& op) {
 }
 
 SweepReport sweep(const OpDef& op) { return sweep(std::make_shared<const OpDef>(op)); }
+
+SweepReport::operator bool() const { return failures.empty(); }
 
 std::string to_string(const SweepReport& report) {
   if (report) return fmt::format("{}: ok ({} samples, {} checks)", report.op, report.samples, report.checks);

@@ -11,8 +11,8 @@
 namespace duet {
 
 struct SweepFailure {
-  std::string sample;   ///< empty where the op itself is at fault
-  std::string check;    ///< "doc", "shape", "gradcheck", …
+  std::string sample;  ///< empty where the op itself is at fault
+  std::string check;   ///< "doc", "shape", "gradcheck", …
   std::string message;
 };
 
@@ -21,7 +21,7 @@ struct SweepReport {
   int samples = 0;
   int checks = 0;
   std::vector<SweepFailure> failures = {};
-  explicit operator bool() const { return failures.empty(); }
+  explicit operator bool() const;  ///< whether nothing failed
 };
 
 /// One line for a success; for a failure a line with the reason for each check that failed.

@@ -92,12 +92,10 @@ struct Save {
   /// Where it depends on the options too: whether the gradient by this input reads it.
   Callable<bool(const AnyOptions&, int)> only_if = {};
 };
-inline Save save_input(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
-  return {index, false, std::move(for_inputs), std::move(only_if)};
-}  ///< an input, see Save
-inline Save save_output(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {}) {
-  return {index, true, std::move(for_inputs), std::move(only_if)};
-}  ///< an output, see Save
+/// An input, see Save.
+Save save_input(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {});
+/// An output, see Save.
+Save save_output(int index, std::vector<int> for_inputs = {}, Callable<bool(const AnyOptions&, int)> only_if = {});
 
 /// One call on which an op is checked. Floating inputs are f64.
 struct Sample {
@@ -129,18 +127,11 @@ struct OpDef {
   std::string no_samples_because = {};  ///< for an op that the sweep cannot check as a function
 };
 
-inline const char* ShapeCall::name() const { return op.name.c_str(); }
-inline const char* Call::name() const { return op.name.c_str(); }
-
 /// Runs an op: shape rule, forward, and where gradients are recorded and some input requires one, a node on the
 /// tape. Undefined tensors stand for absent optional inputs.
 Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options = {});
-inline Tensors apply(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {}) {
-  return apply(op, std::span<const Tensor>(inputs.begin(), inputs.size()), options);
-}
+Tensors apply(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
 /// The same for an op of one output.
-inline Tensor apply1(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {}) {
-  return apply(op, inputs, options)[0];
-}
+Tensor apply1(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
 
 }  // namespace duet

@@ -82,6 +82,11 @@ Tensor ConvTranspose<N>::convolve(const Tensor& x, const Extent<N>& output_paddi
 }
 
 template <int N>
+Tensor ConvTranspose<N>::operator()(const Tensor& x, const Extent<N>& output_size) {
+  return call([&](const Tensor& given) { return forward(given, output_size); }, x);
+}
+
+template <int N>
 Tensor ConvTranspose<N>::forward(const Tensor& x, const Extent<N>& output_size) {
   if (x.rank() < N) fail<ShapeError>(transpose_names[N - 1], "x needs {} spatial dimensions, got {}", N, x.shape());
   Extent<N> input, kernel;
@@ -100,11 +105,11 @@ std::string ConvTranspose<N>::kind() const {
 
 template <int N>
 std::string ConvTranspose<N>::describe() const {
-  return fmt::format("{}, {}, kernel_size={}, stride={}, padding={}, output_padding={}, dilation={}, groups={}, bias={}",
-                     weight.shape()[0], weight.shape()[1] * options.groups,
-                     Shape(std::span(weight.shape().begin() + 2, N)), as_shape(options.stride),
-                     as_shape(options.padding), as_shape(options.output_padding), as_shape(options.dilation),
-                     options.groups, options.bias);
+  return fmt::format(
+      "{}, {}, kernel_size={}, stride={}, padding={}, output_padding={}, dilation={}, groups={}, bias={}",
+      weight.shape()[0], weight.shape()[1] * options.groups, Shape(std::span(weight.shape().begin() + 2, N)),
+      as_shape(options.stride), as_shape(options.padding), as_shape(options.output_padding), as_shape(options.dilation),
+      options.groups, options.bias);
 }
 
 template class Conv<1>;

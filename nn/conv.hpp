@@ -58,9 +58,7 @@ class ConvTranspose : public Module {
                 Extent<N> kernel_size, Options given = {});
   using Module::operator();
   /// Chooses the output_padding that gives this spatial size; ShapeError with the reachable range if none does.
-  Tensor operator()(const Tensor& x, const Extent<N>& output_size) {
-    return call([&](const Tensor& given) { return forward(given, output_size); }, x);
-  }
+  Tensor operator()(const Tensor& x, const Extent<N>& output_size);
   Tensor forward(const Tensor& x) override { return convolve(x, options.output_padding); }
   Tensor forward(const Tensor& x, const Extent<N>& output_size);
   std::string kind() const override;

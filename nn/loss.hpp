@@ -11,9 +11,7 @@ namespace duet::nn {
 class Loss : public Module {
  public:
   using Module::Module;
-  Tensor operator()(const Tensor& input, const Tensor& target) {
-    return call([&](const Tensor& x, const Tensor& t) { return loss(x, t); }, input, target);
-  }
+  Tensor operator()(const Tensor& input, const Tensor& target);
 
  protected:
   virtual Tensor loss(const Tensor& input, const Tensor& target) = 0;
@@ -90,19 +88,13 @@ class BCEWithLogitsLoss : public Loss {
   explicit BCEWithLogitsLoss(const LossOptions& given = {}, const Tensor& weights = {}, const Tensor& positives = {})
       : BCEWithLogitsLoss(nullptr, "", given, weights, positives) {}
   BCEWithLogitsLoss(Module* parent, std::string name, const LossOptions& given = {}, const Tensor& weights = {},
-                    const Tensor& positives = {})
-      : Loss(parent, std::move(name)),
-        options(given),
-        weight(this, "weight", weights),
-        pos_weight(this, "pos_weight", positives) {}
-  std::string describe() const override { return to_string(AnyOptions(options)); }
+                    const Tensor& positives = {});
+  std::string describe() const override;
   LossOptions options;
   Buffer weight, pos_weight;
 
  protected:
-  Tensor loss(const Tensor& input, const Tensor& target) override {
-    return binary_cross_entropy_with_logits(input, target, options, weight, pos_weight);
-  }
+  Tensor loss(const Tensor& input, const Tensor& target) override;
 };
 
 }  // namespace duet::nn

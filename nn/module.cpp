@@ -61,7 +61,8 @@ Parameter::Parameter(Module* owner, const std::string& name, const Tensor& value
 
 Parameter& Parameter::operator=(const Tensor& value) {
   if (value.defined() && !value.is_leaf())
-    fail<AutogradError>("parameter", "{} was computed; a parameter is a leaf: assign its detach()", to_string(spec_of(value)));
+    fail<AutogradError>("parameter", "{} was computed; a parameter is a leaf: assign its detach()",
+                        to_string(spec_of(value)));
   static_cast<Tensor&>(*this) = value;
   if (defined()) set_requires_grad();
   return *this;
@@ -77,6 +78,7 @@ Buffer& Buffer::operator=(const Tensor& value) {
   return *this;
 }
 
+Module::Module() = default;
 Module::Module(Module* parent, std::string name) : name_(std::move(name)) {
   if (parent == nullptr) return;
   parent->check_name(name_);
@@ -86,8 +88,8 @@ Module::Module(Module* parent, std::string name) : name_(std::move(name)) {
 
 Module& Module::movable(Module& module) {
   if (module.parent_ != nullptr && module.moving_to_ == nullptr)
-    fail<ValueError>("module", "'{}' ({}) is registered in {} and cannot be moved out of it", module.name_, module.kind(),
-                     module.parent_->kind());
+    fail<ValueError>("module", "'{}' ({}) is registered in {} and cannot be moved out of it", module.name_,
+                     module.kind(), module.parent_->kind());
   return module;
 }
 
@@ -115,14 +117,16 @@ Module::Module(Module&& other)
 }
 
 Module::~Module() {
-  if (parent_ != nullptr) std::erase_if(parent_->children_, [&](const ChildEntry& child) { return child.module == this; });
+  if (parent_ != nullptr)
+    std::erase_if(parent_->children_, [&](const ChildEntry& child) { return child.module == this; });
 }
 
 void Module::check_name(const std::string& name) const {
   if (name.empty() || name.find('.') != std::string::npos)
     fail<ValueError>("module", "{} cannot register the name '{}': names are not empty and have no dots", kind(), name);
-  const bool taken = std::any_of(tensors_.begin(), tensors_.end(), [&](const auto& entry) { return entry.name == name; }) ||
-                     std::any_of(children_.begin(), children_.end(), [&](const auto& child) { return child.module->name_ == name; });
+  const bool taken =
+      std::any_of(tensors_.begin(), tensors_.end(), [&](const auto& entry) { return entry.name == name; }) ||
+      std::any_of(children_.begin(), children_.end(), [&](const auto& child) { return child.module->name_ == name; });
   if (taken) fail<ValueError>("module", "{} already has a member named '{}'", kind(), name);
 }
 
@@ -149,13 +153,19 @@ Module::CallGuard::CallGuard(const Module& module)
   if (outer_ != nullptr && module.parent_ == nullptr && outer_ != &module && grad_enabled()) {
     const auto named = module.named_parameters();
     if (std::any_of(named.begin(), named.end(), [](const auto& entry) { return entry.second.requires_grad(); }))
-      fail<ValueError>("module", "{} is called inside {} but is not registered in it, so its parameters would not be "
-                       "trained: declare it as {{this, \"name\", …}}; if it is meant to stand alone, call its forward()",
-                       module.kind(), outer_->kind());
+      fail<ValueError>(
+          "module",
+          "{} is called inside {} but is not registered in it, so its parameters would not be "
+          "trained: declare it as {{this, \"name\", …}}; if it is meant to stand alone, call its forward()",
+          module.kind(), outer_->kind());
   }
   running = &module;
 }
 Module::CallGuard::~CallGuard() { running = outer_; }
+
+Tensor Module::operator()(const Tensor& x) {
+  return call([&](const Tensor& given) { return forward(given); }, x);
+}
 
 void Module::collect(const std::string& prefix, bool trained, bool untrained, NamedTensors& into) const {
   for (const bool parameters_first : {true, false})
@@ -198,7 +208,8 @@ std::vector<Module*> Module::children() const {
 std::vector<std::pair<std::string, Module*>> Module::named_modules() {
   std::vector<std::pair<std::string, Module*>> all{{"", this}};
   for (const ChildEntry& child : children_)
-    for (auto& [name, module] : child.module->named_modules()) all.emplace_back(joined(child.module->name_, name), module);
+    for (auto& [name, module] : child.module->named_modules())
+      all.emplace_back(joined(child.module->name_, name), module);
   return all;
 }
 
@@ -276,9 +287,7 @@ std::string Module::kind() const {
   return colons == std::string::npos ? name : name.substr(colons + 2);
 }
 
-std::string Module::path() const {
-  return parent_ == nullptr ? std::string() : joined(parent_->path(), name_);
-}
+std::string Module::path() const { return parent_ == nullptr ? std::string() : joined(parent_->path(), name_); }
 
 NamedTensors clone_tensors(const NamedTensors& tensors) {
   NamedTensors copies;

@@ -104,7 +104,7 @@ struct LoadOptions {
 class Module {
  public:
   /// Stands alone.
-  Module() = default;
+  Module();
   /// Registers itself as `parent`'s child. ValueError for a name that is taken, empty or holds a dot.
   Module(Module* parent, std::string name);
   Module(const Module&) = delete;
@@ -115,9 +115,7 @@ class Module {
   /// with parameters to train is called inside another module's forward: it is most likely a member whose
   /// declaration lacks {this, "name"}, and no optimizer would see it. (A module that is meant to stand alone, or a
   /// frozen one, is not refused: call the former's forward().)
-  Tensor operator()(const Tensor& x) {
-    return call([&](const Tensor& given) { return forward(given); }, x);
-  }
+  Tensor operator()(const Tensor& x);
   /// What the module computes. A module that takes other arguments declares its own forward, and an operator() that
   /// passes it through call().
   virtual Tensor forward(const Tensor& x);
@@ -174,7 +172,8 @@ class Module {
   template <class Hook>
   ModuleHookHandle register_forward_hook(Hook hook) {
     return add_forward_hook([hook](Module& module, const Tensors& x, const Tensors& y) mutable {
-      return detail::call_hook([&](const auto&... t) -> decltype(hook(module, t...)) { return hook(module, t...); }, x, y);
+      return detail::call_hook([&](const auto&... t) -> decltype(hook(module, t...)) { return hook(module, t...); }, x,
+                               y);
     });
   }
   /// `hook(gradient by y)` when a backward reaches the module; what it returns takes its place and must have its shape

@@ -57,6 +57,10 @@ ImageFolder::ImageFolder(const std::string& folder, const ImageFolderOptions& op
   }
 }
 
+std::int64_t ImageFolder::size() const { return static_cast<std::int64_t>(entries_.size()); }
+std::int64_t ImageFolder::label(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).label; }
+const std::string& ImageFolder::path(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).path; }
+
 Sample ImageFolder::get(std::int64_t index, Generator&) const {
   if (index < 0 || index >= size()) fail<ValueError>("ImageFolder", "sample {} of {}", index, size());
   const Entry& entry = entries_[static_cast<std::size_t>(index)];

@@ -21,14 +21,14 @@ class ImageFolder : public Dataset {
   /// Looks at the head of every file. IoError: no such folder, no image, a broken file. ShapeError: images of different
   /// sizes, or, with channels 0, some gray and some in colours; the first two that differ are named.
   explicit ImageFolder(const std::string& folder, const ImageFolderOptions& options = {});
-  std::int64_t size() const override { return static_cast<std::int64_t>(entries_.size()); }
+  std::int64_t size() const override;
   Sample get(std::int64_t index, Generator& random) const override;
 
   /// Names of the classes; one empty name where there are none.
   const std::vector<std::string>& classes() const { return classes_; }
   /// The class of sample i.
-  std::int64_t label(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).label; }
-  const std::string& path(std::int64_t i) const { return entries_.at(static_cast<std::size_t>(i)).path; }  ///< its file
+  std::int64_t label(std::int64_t i) const;
+  const std::string& path(std::int64_t i) const;  ///< its file
   /// (channels, height, width) of every image.
   const Shape& image_shape() const { return shape_; }
 

@@ -233,12 +233,10 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const LoaderOptio
     fail<ValueError>("DataLoader", "{} processes do not divide a batch of {}", options.shares, options.batch_size);
   if (last % options.shares != 0)
     fail<ValueError>("DataLoader", "{} processes do not divide the last batch, of {} samples", options.shares, last);
-  state_.reset(new State(std::move(dataset), options, batches));
-}
-
-/// In a forked child it is left as it is: there are no threads to join, and its locks may never open.
-void DataLoader::End::operator()(State* state) const {
-  if (!state->left_behind()) delete state;
+  // In a forked child it is left as it is: there are no threads to join, and its locks may never open.
+  state_.reset(new State(std::move(dataset), options, batches), [](State* state) {
+    if (!state->left_behind()) delete state;
+  });
 }
 
 DataLoader::~DataLoader() = default;

@@ -73,10 +73,7 @@ class DataLoader {
 
  private:
   struct State;
-  struct End {
-    void operator()(State* state) const;
-  };
-  std::unique_ptr<State, End> state_;
+  std::shared_ptr<State> state_;  // of this one alone; a unique_ptr costs every user's compiler three times as much
 };
 
 }  // namespace duet::data

@@ -71,9 +71,7 @@ Tensor doubled(const Tensor& x, bool between) {
 }  // namespace
 
 UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const UNetOptions& options)
-    : residual_(options.residual),
-      relu_in_norm_(options.norm == UNetNormalization::batch),
-      dropout_(options.dropout) {
+    : residual_(options.residual), relu_in_norm_(options.norm == UNetNormalization::batch), dropout_(options.dropout) {
   const bool batch = relu_in_norm_;
   conv1 = make_conv(options.rank, in_channels, out_channels, 3, false);
   register_heap_child("conv1", *conv1);
@@ -108,6 +106,10 @@ UNetGate::UNetGate(Module* parent, std::string name, std::int64_t channels, std:
   register_heap_child("psi", *psi);
 }
 
+Tensor UNetGate::operator()(const Tensor& kept, const Tensor& up) {
+  return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, kept, up);
+}
+
 Tensor UNetGate::forward(const Tensor& kept, const Tensor& up) {
   return kept * sigmoid((*psi)(relu((*skip)(kept) + (*gate)(up))));
 }
@@ -140,9 +142,13 @@ Tensor UNetUp::upsampled(const Tensor& x, const Shape& size) {
   }
 }
 
+Tensor UNetUp::operator()(const Tensor& x, const Tensor& kept) {
+  return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, x, kept);
+}
+
 Tensor UNetUp::forward(const Tensor& x, const Tensor& kept) {
   const Tensor larger = upsampled(x, extent_of(kept));
-  return UNetBlock::forward(cat({attention ? (*attention)(kept, larger) : kept, larger}, 1));
+  return UNetBlock::forward(cat({attention ? static_cast<UNetGate&>(*attention)(kept, larger) : kept, larger}, 1));
 }
 
 UNet::UNet(Module* parent, std::string name, const Options& given)

@@ -53,9 +53,7 @@ class UNetBlock : public Module {
 class UNetGate : public Module {
  public:
   UNetGate(Module* parent, std::string name, std::int64_t channels, std::int64_t rank);
-  Tensor operator()(const Tensor& kept, const Tensor& up) {
-    return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, kept, up);
-  }
+  Tensor operator()(const Tensor& kept, const Tensor& up);
   Tensor forward(const Tensor& kept, const Tensor& up);  ///< kept, weighed
 
   std::unique_ptr<Module> skip, gate, psi;
@@ -70,14 +68,12 @@ class UNetUp : public UNetBlock {
   /// From twice `channels` to `channels`.
   UNetUp(std::int64_t channels, const UNetOptions& options);
   /// `kept` may be larger than twice x by one along each axis.
-  Tensor operator()(const Tensor& x, const Tensor& kept) {
-    return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, x, kept);
-  }
+  Tensor operator()(const Tensor& x, const Tensor& kept);
   Tensor forward(const Tensor& x, const Tensor& kept);  ///< x of twice the size, joined
 
   std::unique_ptr<Module> upconv;
-  std::unique_ptr<UNetGate> attention;  ///< null: what was kept is joined as it is
-  std::unique_ptr<Module> head;         ///< to logits of this scale; null without deep supervision, and on the last
+  std::unique_ptr<Module> attention;  ///< a UNetGate; null: what was kept is joined as it is
+  std::unique_ptr<Module> head;       ///< to logits of this scale; null without deep supervision, and on the last
 
  private:
   using UNetBlock::forward;

@@ -50,7 +50,9 @@ class NumberVisitor final : public FieldVisitor {
 };
 
 std::string state_key(std::size_t member, const char* slot) { return fmt::format("state.{}.{}", member, slot); }
-std::string option_key(std::size_t group, const std::string& option) { return fmt::format("group.{}.{}", group, option); }
+std::string option_key(std::size_t group, const std::string& option) {
+  return fmt::format("group.{}.{}", group, option);
+}
 
 }  // namespace
 
@@ -58,6 +60,10 @@ std::size_t Optimizer::checked(std::size_t group) const {
   if (group >= group_count_) fail<ValueError>(name_, "there is no group {}, only {}", group, group_count_);
   return group;
 }
+
+Optimizer::Optimizer(const char* name) : name_(name) {}
+Optimizer::~Optimizer() = default;
+Optimizer::Optimizer(Optimizer&&) noexcept = default;
 
 void Optimizer::require(bool ok, const char* what, double value) const {
   if (!ok) fail<ValueError>(name_, "{}, got {}", what, value);
@@ -68,10 +74,11 @@ void Optimizer::add_group(const std::vector<Tensor>& parameters) {
   for (const Tensor& parameter : parameters) {
     if (!is_floating(parameter.dtype())) raw::not_floating(name_, parameter.dtype());
     if (!parameter.is_leaf())
-      fail<AutogradError>(name_, "parameter {} was computed and is no leaf: an optimizer moves leaves", to_string(spec_of(parameter)));
+      fail<AutogradError>(name_, "parameter {} was computed and is no leaf: an optimizer moves leaves",
+                          to_string(spec_of(parameter)));
     if (!parameter.is_contiguous())
-      fail<ValueError>(name_, "parameter {} has gaps between its elements (strides {}): pass a clone", parameter.shape(),
-                       parameter.strides());
+      fail<ValueError>(name_, "parameter {} has gaps between its elements (strides {}): pass a clone",
+                       parameter.shape(), parameter.strides());
     for (const Member& member : members_)
       if (member.parameter.impl() == parameter.impl())
         fail<ValueError>(name_, "parameter {} is given twice", to_string(spec_of(parameter)));
@@ -81,7 +88,8 @@ void Optimizer::add_group(const std::vector<Tensor>& parameters) {
 }
 
 void Optimizer::set_lr(std::size_t group, double value) {
-  if (!(value >= 0) || !std::isfinite(value)) fail<ValueError>(name_, "lr must be finite and not negative, got {}", value);
+  if (!(value >= 0) || !std::isfinite(value))
+    fail<ValueError>(name_, "lr must be finite and not negative, got {}", value);
   lr_of(checked(group)) = value;
 }
 
@@ -135,8 +143,10 @@ void Optimizer::step() {
   for (Member& member : members_)
     if (member.parameter.grad().defined()) moved.push_back(&member);
   if (moved.empty())
-    fail<ValueError>(name_, "none of the {} parameters has a gradient: call backward() on a loss that depends on them "
-                     "before step()", members_.size());
+    fail<ValueError>(name_,
+                     "none of the {} parameters has a gradient: call backward() on a loss that depends on them "
+                     "before step()",
+                     members_.size());
   const NoGradGuard no_grad;
   for (Member* member : moved) {
     prepare(*member);
@@ -210,7 +220,8 @@ class StateReader {
     const Tensor tensor = found->second;
     given_.erase(found);
     if (tensor.defined() && tensor.shape() == shape) return tensor;
-    misfits += fmt::format("\n  other shape: {} is {} here, {} in what is loaded", key, shape, to_string(spec_of(tensor)));
+    misfits +=
+        fmt::format("\n  other shape: {} is {} here, {} in what is loaded", key, shape, to_string(spec_of(tensor)));
     return {};
   }
   void note_unexpected(const NamedTensors& state) {

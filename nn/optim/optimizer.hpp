@@ -27,7 +27,7 @@ struct ParameterGroup {
 /// For one thread, and while it steps nobody else uses its parameters.
 class Optimizer {
  public:
-  virtual ~Optimizer() = default;
+  virtual ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
@@ -65,8 +65,8 @@ class Optimizer {
     std::vector<Tensor> slots = {};  // in the order of slot_names(); undefined where unused
   };
 
-  explicit Optimizer(const char* name) : name_(name) {}
-  Optimizer(Optimizer&&) = default;
+  explicit Optimizer(const char* name);
+  Optimizer(Optimizer&&) noexcept;
 
   /// Checks and adds one group. ValueError for a group without parameters, a parameter given twice or not contiguous;
   /// AutogradError for a computed tensor; DtypeError for integers.
@@ -102,23 +102,45 @@ class Optimizer {
   std::vector<Member> members_;
 };
 
-/// An optimizer whose groups have options of one type, which has a field lr.
+/// An optimizer whose groups have options of one type, which has a field lr. Members stand outside the class, so that
+/// those who only use the library's optimizers compile none of them.
 template <class Options>
 class GroupedOptimizer : public Optimizer {
  public:
-  const Options& options(std::size_t group = 0) const { return options_.at(group); }  ///< of a group
+  ~GroupedOptimizer() override;
+  const Options& options(std::size_t group = 0) const;  ///< of a group
 
  protected:
-  GroupedOptimizer(const char* name, const std::vector<ParameterGroup<Options>>& groups) : Optimizer(name) {
-    for (const ParameterGroup<Options>& group : groups) {
-      options_.push_back(group.options);
-      add_group(group.parameters);
-    }
-  }
-  GroupedOptimizer(GroupedOptimizer&&) = default;
-  double& lr_of(std::size_t group) override { return options_[group].lr; }
-  void visit_options(std::size_t group, FieldVisitor& visitor) override { options_[group].fields(visitor); }
+  GroupedOptimizer(const char* name, const std::vector<ParameterGroup<Options>>& groups);
+  GroupedOptimizer(GroupedOptimizer&&) noexcept;
+  double& lr_of(std::size_t group) override;
+  void visit_options(std::size_t group, FieldVisitor& visitor) override;
   std::vector<Options> options_;
 };
+
+template <class Options>
+GroupedOptimizer<Options>::GroupedOptimizer(const char* name, const std::vector<ParameterGroup<Options>>& groups)
+    : Optimizer(name) {
+  for (const ParameterGroup<Options>& group : groups) {
+    options_.push_back(group.options);
+    add_group(group.parameters);
+  }
+}
+template <class Options>
+GroupedOptimizer<Options>::GroupedOptimizer(GroupedOptimizer&&) noexcept = default;
+template <class Options>
+GroupedOptimizer<Options>::~GroupedOptimizer() = default;
+template <class Options>
+const Options& GroupedOptimizer<Options>::options(std::size_t group) const {
+  return options_.at(group);
+}
+template <class Options>
+double& GroupedOptimizer<Options>::lr_of(std::size_t group) {
+  return options_[group].lr;
+}
+template <class Options>
+void GroupedOptimizer<Options>::visit_options(std::size_t group, FieldVisitor& visitor) {
+  options_[group].fields(visitor);
+}
 
 }  // namespace duet::optim

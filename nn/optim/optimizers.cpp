@@ -34,6 +34,9 @@ std::span<const char* const> SGD::slot_names() const {
   return names;
 }
 
+bool SGD::uses_slot(std::size_t group, std::size_t) const { return options_[group].momentum != 0; }
+double* SGD::momentum_of(std::size_t group) { return &options_[group].momentum; }
+
 void SGD::update(std::span<Member* const> members) {
   std::vector<kernels::SgdStep> steps;
   for (const Member* member : members) {
@@ -68,6 +71,11 @@ std::span<const char* const> AdamFamily<decoupled>::slot_names() const {
 template <bool decoupled>
 bool AdamFamily<decoupled>::uses_slot(std::size_t group, std::size_t slot) const {
   return slot < 2 || this->options_[group].amsgrad;
+}
+
+template <bool decoupled>
+double* AdamFamily<decoupled>::momentum_of(std::size_t group) {
+  return &this->options_[group].betas[0];
 }
 
 template <bool decoupled>
@@ -114,6 +122,8 @@ bool RMSprop::uses_slot(std::size_t group, std::size_t slot) const {
   return slot == 0 || (slot == 1 ? options_[group].momentum != 0 : options_[group].centered);
 }
 
+double* RMSprop::momentum_of(std::size_t group) { return &options_[group].momentum; }
+
 void RMSprop::update(std::span<Member* const> members) {
   for_each_stretch(members, [&](std::size_t k, int dtype, const UpdateStretch& stretch) {
     const RMSpropOptions& o = options_[members[k]->group];
@@ -139,6 +149,8 @@ std::span<const char* const> Adagrad::slot_names() const {
   return names;
 }
 
+double Adagrad::initial_value(std::size_t group) const { return options_[group].initial_accumulator_value; }
+
 void Adagrad::update(std::span<Member* const> members) {
   for_each_stretch(members, [&](std::size_t k, int dtype, const UpdateStretch& stretch) {
     const AdagradOptions& o = options_[members[k]->group];
@@ -161,6 +173,8 @@ std::span<const char* const> Lion::slot_names() const {
   static constexpr const char* names[] = {"exp_avg"};
   return names;
 }
+
+double* Lion::momentum_of(std::size_t group) { return &options_[group].betas[0]; }
 
 void Lion::update(std::span<Member* const> members) {
   for_each_stretch(members, [&](std::size_t k, int dtype, const UpdateStretch& stretch) {

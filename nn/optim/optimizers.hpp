@@ -33,8 +33,8 @@ class SGD : public GroupedOptimizer<SGDOptions> {
 
  protected:
   std::span<const char* const> slot_names() const override;
-  bool uses_slot(std::size_t group, std::size_t) const override { return options_[group].momentum != 0; }
-  double* momentum_of(std::size_t group) override { return &options_[group].momentum; }
+  bool uses_slot(std::size_t group, std::size_t slot) const override;
+  double* momentum_of(std::size_t group) override;
   void update(std::span<Member* const> members) override;
 };
 
@@ -73,7 +73,7 @@ class AdamFamily : public GroupedOptimizer<AdamFamilyOptions<decoupled>> {
  protected:
   std::span<const char* const> slot_names() const override;
   bool uses_slot(std::size_t group, std::size_t slot) const override;
-  double* momentum_of(std::size_t group) override { return &this->options_[group].betas[0]; }
+  double* momentum_of(std::size_t group) override;
   void update(std::span<Optimizer::Member* const> members) override;
 };
 extern template class AdamFamily<false>;
@@ -109,7 +109,7 @@ class RMSprop : public GroupedOptimizer<RMSpropOptions> {
  protected:
   std::span<const char* const> slot_names() const override;
   bool uses_slot(std::size_t group, std::size_t slot) const override;
-  double* momentum_of(std::size_t group) override { return &options_[group].momentum; }
+  double* momentum_of(std::size_t group) override;
   void update(std::span<Member* const> members) override;
 };
 
@@ -137,7 +137,7 @@ class Adagrad : public GroupedOptimizer<AdagradOptions> {
 
  protected:
   std::span<const char* const> slot_names() const override;
-  double initial_value(std::size_t group) const override { return options_[group].initial_accumulator_value; }
+  double initial_value(std::size_t group) const override;
   void update(std::span<Member* const> members) override;
 };
 
@@ -162,7 +162,7 @@ class Lion : public GroupedOptimizer<LionOptions> {
 
  protected:
   std::span<const char* const> slot_names() const override;
-  double* momentum_of(std::size_t group) override { return &options_[group].betas[0]; }
+  double* momentum_of(std::size_t group) override;
   void update(std::span<Member* const> members) override;
 };
 
