@@ -45,7 +45,7 @@ class Reused {
 class WinogradConv {
  public:
   WinogradConv(const ConvReading& reading, const float* source, const float* weight, const float* bias, float* out)
-      : r_(reading), k_(conv_kernels<float>()), source_(source), weight_(weight), bias_(bias), out_(out) {
+      : k_(conv_kernels<float>()), source_(source), weight_(weight), bias_(bias), out_(out) {
     plan_winograd(reading, plan_);
     outputs_ = static_cast<Index>(plan_.parts.size()) / plan_.adding_parts();
     rows_ = plan_.adding_parts() * r_.source_channels;
@@ -93,7 +93,7 @@ class WinogradConv {
     Index tiles = std::max<Index>(wanted_tiles, plan_.width);
     if (tiles * tile_bytes > input_bytes) {
       // A filter's element would be fetched for fewer tiles than a chunk has channels.
-      if (divide_up(plan_.tiles, plan_.width) * plan_.width * tile_bytes * r_.axis[2].period <= shared_bytes) {
+      if (divide_up(plan_.tiles, plan_.width) * plan_.width * tile_bytes * plan_.column_phases <= shared_bytes) {
         shared_ = true;
         tiles = std::min(shared_tiles, plan_.tiles);
       } else {
@@ -104,6 +104,9 @@ class WinogradConv {
     plan_.block = divide_up(tiles, plan_.width) * plan_.width;
   }
 
+  /// Whether rows of the output are put together from two phases, or one and the bias.
+  bool keeps() const { return r_.axis[2].period > 1; }
+
   void run_by_blocks() const;
   void run_by_chunks() const;
   void transform_inputs(const WinogradSource& source, Index group, Slice channels, Index part, float* working,
@@ -113,13 +116,13 @@ class WinogradConv {
   void write(const WinogradTarget& target, Slice chunk, Index first_channel, Index panels, const float* sums,
              float* stage, float* kept) const;
 
-  const ConvReading& r_;
+  WinogradPlan plan_;
+  const ConvReading& r_ = plan_.reading;
   const ConvKernels<float>& k_;
   const float* source_;
   const float* weight_;
   const float* bias_;
   float* out_;
-  WinogradPlan plan_;
   Index outputs_ = 1, rows_ = 0;  // output parts; rows of a product: channels of all parts that add up
   bool shared_ = false;
   Index chunk_ = chunk_channels;
@@ -185,7 +188,7 @@ void WinogradConv::run_by_blocks() const {
   const Slice all_sources{0, r_.source_channels};
   const auto compute = [&](Index group, Slice channels, Slice share, Index index, Reused& memory) {
     const Block block = block_at(index);
-    const Index staged = block.targets[0].staged(), kept = outputs_ > 1 ? share.size() * staged : 0;
+    const Index staged = block.targets[0].staged(), kept = keeps() ? share.size() * staged : 0;
     float* input = memory.take(points * (input_point_ + sums_point_) + block.working + staged + kept + slack);
     float* sums = input + points * input_point_;
     float *working = sums + points * sums_point_, *stage = working + block.working, *first_phases = stage + staged;
@@ -219,7 +222,7 @@ void WinogradConv::run_by_blocks() const {
 
 void WinogradConv::run_by_chunks() const {
   const Index points = plan_.points(), parts = plan_.adding_parts(), blocks = plan_.blocks();
-  const Index together = outputs_ > 1 ? r_.axis[2].period : 1;  // column phases, which are interleaved
+  const Index together = plan_.column_phases;
   const Index fitting = std::max<Index>(k_.lanes, chunk_bytes / (points * parts * chunk_ * float_bytes));
   const Index steps = divide_up(r_.source_channels, fitting), sources = divide_up(r_.source_channels, steps);
   const WinogradFilters layout(r_, plan_, std::min(chunk_, r_.out_channels), sources);
@@ -239,7 +242,7 @@ void WinogradConv::run_by_chunks() const {
                      input_of(phase, block));
   };
   const auto compute = [&](Index group, Index first_output, Slice chunk) {
-    const Index staged = all[0].targets[0].staged(), kept = together > 1 ? blocks * chunk_ * staged : 0;
+    const Index staged = all[0].targets[0].staged(), kept = keeps() ? blocks * chunk_ * staged : 0;
     const Index block_sums = points * sums_point_;
     const Scratch scratch(float_bytes * (layout.output() + blocks * block_sums + staged + kept + slack));
     float *filters = scratch.as<float>(), *sums = filters + layout.output();

@@ -3,7 +3,8 @@
 //
 // Everything is made of parts: a part is a filter of 3 x 3 or 2 x 2 taps that moves over a plane by single steps. A
 // 3 x 3 convolution of stride 1 is one part. With stride 2, a 4 x 4 convolution is the sum of four parts, one for each
-// phase plane of its source; a transposed one has a part for each phase of its output.
+// phase plane of its source; a transposed one has a part for each phase of its output. A dilation of 2 with stride 2
+// leaves taps to one phase only, one with stride 1 pairs each phase of the output with one of the source.
 #pragma once
 
 #include <algorithm>
@@ -14,10 +15,10 @@
 
 namespace duet::kernels {
 
-/// What one axis adds to a part: output position q takes, for i < r, source element (q + low + i) * step + phase
-/// through tap tap[i].
+/// What one axis adds to a part: position q of an output phase takes, for i < r, source element
+/// (q + low + i) * step + phase through tap tap[i].
 struct WinogradAxis {
-  Index low = 0, phase = 0;
+  Index low = 0, phase = 0, out_phase = 0;
   Index tap[3] = {0, 0, 0};
 };
 
@@ -27,11 +28,13 @@ struct WinogradPart {
 };
 
 /// How a reading is computed: its parts, and its cut into tiles. Either all parts add up to one output, or each has
-/// an output phase of its own.
+/// an output phase of its own; phases that no tap reaches have no part.
 struct WinogradPlan {
   const WinogradScheme* scheme = nullptr;
+  ConvReading reading;              ///< with a dilation of 2 turned into two phases on both sides
   std::vector<WinogradPart> parts;  ///< the last axis's phases vary fastest
-  bool parts_add = false;
+  Index column_phases = 1;          ///< parts that are interleaved in a row of the output
+  bool parts_add = false, blank_rows = false;  ///< blank: one of two row phases has no part
   Index tile_rows = 0, tile_columns = 0, tiles = 0;  ///< in a plane; in all images
   Index block = 0;                                   ///< tiles computed together, a multiple of a panel's
   int width = 0;                                     ///< lanes of a panel
@@ -108,13 +111,14 @@ class WinogradFilters {
 };
 
 /// Where a block's tiles go in an output part: whole pieces of vectors directly, others through a staging area. The
-/// first of two column phases is kept until the second one comes, and then both are interleaved.
+/// first of two column phases is kept until the second one comes, and then both are interleaved. What lies between
+/// the elements of phases without a part is set to the bias.
 class WinogradTarget {
  public:
   WinogradTarget(const ConvReading& reading, const WinogradPlan& plan, const std::vector<TileRun>& runs, Index output);
   /// Elements of the staging area, and of what is kept of each channel.
   Index staged() const { return plan_.scheme->tile * staged_row_; }
-  bool keeps() const { return r_.axis[2].period > 1 && column_phase_ == 0; }
+  bool keeps() const { return plan_.column_phases > 1 && column_phase_ == 0; }
   /// Completes `task`, which has the sums and the bias, and computes a channel's plane (of image 0) with it.
   void write(WinogradOutput task, float* plane, float* stage, float* kept) const;
 
@@ -123,12 +127,14 @@ class WinogradTarget {
     Index at, to;  // where it starts in a staged row; its first pixel in image 0's plane
     Index rows, columns;
   };
+  void place_blanks(const TileRun& run, Index row_phase);
+
   const ConvReading& r_;
   const WinogradPlan& plan_;
   Index column_phase_, staged_row_;
   std::vector<std::int64_t> piece_;
   std::vector<std::int32_t> rows_;
-  std::vector<Stretch> staged_;
+  std::vector<Stretch> staged_, blanks_;
 };
 
 /// Bytes of a tile's transforms in the weight gradient, of both sides and all groups; and how many of a slab of tiles

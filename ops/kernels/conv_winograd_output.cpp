@@ -7,10 +7,10 @@ WinogradTarget::WinogradTarget(const ConvReading& reading, const WinogradPlan& p
                                Index output)
     : r_(reading),
       plan_(plan),
-      column_phase_(output % reading.axis[2].period),
+      column_phase_(plan.parts[output].axis[1].out_phase),
       staged_row_(plan.block * plan.scheme->tile) {
   const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
-  const Index lanes = conv_kernels<float>().lanes, row_phase = output / aw.period % ah.period;
+  const Index lanes = conv_kernels<float>().lanes, row_phase = plan.parts[output].axis[0].out_phase;
   const Index m = plan.scheme->tile, in_piece = lanes / m, pieces = plan.block / in_piece;
   piece_.assign(static_cast<std::size_t>(pieces), -1);
   rows_.assign(static_cast<std::size_t>(pieces), 0);
@@ -37,7 +37,20 @@ WinogradTarget::WinogradTarget(const ConvReading& reading, const WinogradPlan& p
       open = true;
       ++t;
     }
+    const bool last_column_phase = output + 1 == static_cast<Index>(plan.parts.size()) ||
+                                   plan.parts[output + 1].axis[0].out_phase != row_phase;
+    if (plan.blank_rows && last_column_phase) place_blanks(run, row_phase);
   }
+}
+
+/// The rows of the other phase beside a run of tiles.
+void WinogradTarget::place_blanks(const TileRun& run, Index row_phase) {
+  const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
+  const Index m = plan_.scheme->tile, other = 1 - row_phase, y = run.row * m, x = run.column * m * aw.period;
+  const Index rows = std::min(m, divide_up(ah.out - other, ah.period) - y);
+  const Index row = run.image * r_.groups * r_.out_channels * r_.out_plane + (y * ah.period + other) * aw.out;
+  const Index columns = std::min(run.count * m * aw.period, aw.out - x);
+  if (rows > 0 && columns > 0) blanks_.push_back({0, row + x, rows, columns});
 }
 
 void WinogradTarget::write(WinogradOutput task, float* plane, float* stage, float* kept) const {
@@ -50,15 +63,24 @@ void WinogradTarget::write(WinogradOutput task, float* plane, float* stage, floa
   task.staged_row = staged_row_;
   plan_.scheme->output(task);
   if (keeps()) return;
+  // Between the elements of the only column phase stands the bias.
+  const bool alone = r_.axis[2].period > plan_.column_phases;
+  if (alone) std::fill_n(kept, staged_row_, task.bias);
+  for (const Stretch& blank : blanks_)
+    for (Index i = 0; i < blank.rows; ++i) std::fill_n(plane + blank.to + i * task.to_row, blank.columns, task.bias);
   const auto zip = winograd_table().zip;
   for (const Stretch& stretch : staged_)
     for (Index i = 0; i < stretch.rows; ++i) {
       float* to = plane + stretch.to + i * task.to_row;
       const Index at = i * staged_row_ + stretch.at;
-      if (column_phase_ == 0)
+      if (r_.axis[2].period == 1)
         std::copy_n(stage + at, stretch.columns, to);
-      else
+      else if (!alone)
         zip({kept + at, stage + at, to, stretch.columns});
+      else if (column_phase_ == 0)
+        zip({stage + at, kept, to, stretch.columns});
+      else
+        zip({kept, stage + at, to, stretch.columns});
     }
 }
 

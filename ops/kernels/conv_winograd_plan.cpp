@@ -10,28 +10,46 @@ namespace {
 
 Index floor_divide(Index a, Index b) { return a >= 0 ? a / b : -((b - 1 - a) / b); }
 
+/// Turns a dilation of 2 with single steps into two phases on both sides: output element 2 q + f takes only source
+/// elements of one phase, and moves by single steps among them. Says whether it did.
+bool undilate(AxisReading& axis) {
+  if (axis.step > 1 || axis.period > 1 || axis.taps() < 2 || axis.out < 2) return false;
+  for (const Index delta : axis.delta)
+    if ((delta - axis.delta[0]) % 2 != 0) return false;
+  axis.step = axis.period = axis.phases = 2;
+  axis.positions = divide_up(axis.out, 2);
+  return true;
+}
+
 /// The parts of an axis, or none where no scheme fits: all with `taps` taps that move on by single elements.
-std::vector<WinogradAxis> axis_parts(const AxisReading& axis, Index taps) {
+std::vector<WinogradAxis> axis_parts(AxisReading& axis, Index taps) {
+  const bool dilated = undilate(axis);
   const Index count = std::max(axis.step, axis.period);
-  if (count > 2 || axis.taps() != count * taps || (axis.period > 1 && axis.phases != axis.period)) return {};
-  std::vector<WinogradAxis> parts(static_cast<std::size_t>(count));
+  if (count > 2 || (axis.period > 1 && axis.phases != axis.period)) return {};
+  std::vector<WinogradAxis> parts;
   for (Index p = 0; p < count; ++p) {
-    WinogradAxis& part = parts[static_cast<std::size_t>(p)];
+    WinogradAxis part;
     // Each tap of the part with its offset, in units of source steps.
     std::vector<std::pair<Index, Index>> found;
     for (Index t = 0; t < axis.taps(); ++t) {
-      const Index delta = axis.delta[t], offset = floor_divide(delta, axis.step);
-      const Index member = axis.step > 1 ? delta - offset * axis.step : axis.phase[t];
-      if (member == p) found.push_back({offset, t});
+      const Index delta = axis.delta[t] + (dilated ? p : 0), offset = floor_divide(delta, axis.step);
+      const Index rest = delta - offset * axis.step;
+      if (dilated) part.phase = rest;
+      if (dilated || (axis.step > 1 ? rest : axis.phase[t]) == p) found.push_back({offset, t});
     }
+    if (found.empty()) continue;
     if (static_cast<Index>(found.size()) != taps) return {};
     std::sort(found.begin(), found.end());
     part.low = found[0].first;
-    part.phase = axis.step > 1 ? p : 0;
+    if (axis.period > 1)
+      part.out_phase = p;
+    else if (axis.step > 1)
+      part.phase = p;
     for (Index i = 0; i < taps; ++i) {
       if (found[i].first != part.low + i) return {};
       part.tap[i] = found[i].second;
     }
+    parts.push_back(part);
   }
   return parts;
 }
@@ -50,16 +68,24 @@ bool plan_winograd(const ConvReading& r, WinogradPlan& plan) {
   if (r.axis[0].out != 1 || r.axis[0].source != 1 || r.axis[0].taps() != 1 || r.axis[0].delta[0] != 0) return false;
   const WinogradTable& table = winograd_table();
   for (const WinogradScheme* scheme : {&table.f4_3, &table.f4_2}) {
-    const std::vector<WinogradAxis> rows = axis_parts(r.axis[1], scheme->taps);
-    const std::vector<WinogradAxis> columns = axis_parts(r.axis[2], scheme->taps);
+    AxisReading axis[2] = {r.axis[1], r.axis[2]};
+    const std::vector<WinogradAxis> rows = axis_parts(axis[0], scheme->taps);
+    const std::vector<WinogradAxis> columns = axis_parts(axis[1], scheme->taps);
     if (rows.empty() || columns.empty()) continue;
-    plan.parts_add = r.axis[1].period == 1 && r.axis[2].period == 1;
-    if (!plan.parts_add && (r.axis[1].step > 1 || r.axis[2].step > 1)) continue;
+    plan.parts_add = axis[0].period == 1 && axis[1].period == 1;
+    // Parts that add up along one axis and do not along the other.
+    if (!plan.parts_add && ((axis[0].period == 1 && rows.size() > 1) || (axis[1].period == 1 && columns.size() > 1)))
+      continue;
     for (const WinogradAxis& row : rows)
       for (const WinogradAxis& column : columns) plan.parts.push_back(combine(r, row, column, scheme->taps));
     plan.scheme = scheme;
-    plan.tile_rows = divide_up(r.axis[1].positions, scheme->tile);
-    plan.tile_columns = divide_up(r.axis[2].positions, scheme->tile);
+    plan.reading = r;
+    plan.reading.axis[1] = axis[0];
+    plan.reading.axis[2] = axis[1];
+    plan.column_phases = axis[1].period == 1 ? 1 : static_cast<Index>(columns.size());
+    plan.blank_rows = axis[0].period > static_cast<Index>(rows.size());
+    plan.tile_rows = divide_up(axis[0].positions, scheme->tile);
+    plan.tile_columns = divide_up(axis[1].positions, scheme->tile);
     plan.tiles = r.batch * plan.tile_rows * plan.tile_columns;
     return true;
   }

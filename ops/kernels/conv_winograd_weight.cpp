@@ -38,8 +38,7 @@ void add_to(float* __restrict to, const float* __restrict from, Index count) {
 class WinogradWeight {
  public:
   WinogradWeight(const ConvReading& reading, const float* source, const float* out, float* weight)
-      : r_(reading),
-        k_(conv_kernels<float>()),
+      : k_(conv_kernels<float>()),
         source_(source),
         out_(out),
         weight_(weight),
@@ -87,13 +86,13 @@ class WinogradWeight {
   void write_some(float* to, const Panel& panel, Index lane_stride, Index count, const float* sums, Index to_point,
                   Index to_part) const;
 
-  const ConvReading& r_;
+  WinogradPlan plan_;
+  const ConvReading& r_ = plan_.reading;
   const ConvKernels<float>& k_;
   const float* source_;
   const float* out_;
   float* weight_;
   std::vector<Panel> panels_;
-  WinogradPlan plan_;
   Index parts_ = 1, rows_ = 0, width_ = 0;  // rows_: parts by source channels; width_: of the first panel
   Index panel_sums_ = 0, input_point_ = 0, output_point_ = 0;
   bool fused_ = true;
