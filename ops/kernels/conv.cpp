@@ -37,16 +37,12 @@ bool is_product(const ConvGeometry& g) {
 
 /// Vectors of channels run at nearly the machine's peak, but each sum has to be turned into its plane, which costs
 /// as much as some twelve products. Vectors of pixels need no turning, but long rows, and reload pixels for every
-/// four channels.
+/// few channels.
 template <class T>
 bool prefers_rows(const ConvReading& r) {
   const int vector = conv_kernels<T>().lanes;
-  const Index row = r.axis[2].positions;
   const double products = static_cast<double>(r.source_channels * r.taps) / static_cast<double>(r.phases());
-  const double by_channels = (products + 12) / fill_of_lanes(r.out_channels, vector);
-  const double interleaving = r.axis[2].period > 1 ? 8 : 0;
-  const double by_rows = (1.4 * products + 4 + interleaving) / fill_of_lanes(row, vector) * (row < vector ? 2.0 : 1.0);
-  return by_rows < by_channels;
+  return cost_along_rows(r, vector) < (products + 12) / fill_of_lanes(r.out_channels, vector);
 }
 
 /// The cost of the weight gradient per output pixel, in products of vectors: the products themselves, turning the

@@ -57,6 +57,7 @@ class ChannelConv {
                                   divide_up(wanted_items, reading.groups * static_cast<Index>(panels_.size())),
                                   sizeof(T), k_.tile)),
         tile_(reading, blocking_.box, blocking_.images, false, sizeof(T)) {
+    tile_.read_in_place(reading.source_channels);
     choose_tile_channels();
     choose_panel_groups();
     list_row_offsets(steps_.size, row_offset_);
@@ -198,6 +199,7 @@ class ChannelConv {
           scratch(static_cast<Index>(sizeof(T)) *
                   (tile_elements + panel_sums * (c.tile_steps_ >= c.steps_.count() ? 1 : c.panels_per_group_))) {}
     T* tile() const { return scratch.template as<T>(); }
+    const T* source = nullptr;  ///< the tile, or what it stands for
     T* sums() const { return tile() + tile_elements; }
     const Index tile_elements, panel_sums;
     const Scratch scratch;
@@ -363,7 +365,7 @@ void ChannelConv<T>::compute(Item item, Item next, const T* packed, Buffers& buf
   }
 }
 
-/// Copies some channels of a block's source, unless the tile holds them already.
+/// Copies some channels of a block's source, if it has to be copied and the tile does not hold them already.
 template <class T>
 void ChannelConv<T>::fill(Index group, Index block_index, const Block& block, Slice steps, Buffers& buffers) const {
   if (buffers.block == block_index && buffers.group == group && buffers.step == steps.begin) return;
@@ -372,8 +374,10 @@ void ChannelConv<T>::fill(Index group, Index block_index, const Block& block, Sl
   buffers.step = steps.begin;
   const Index channel = steps_.at(steps.begin).begin, last = steps_.at(steps.end - 1).end;
   const Index image = r_.groups * r_.source_channels * r_.source_plane;
-  tile_.fill(buffers.tile(), source_ + block.image * image + (group * r_.source_channels + channel) * r_.source_plane,
-             image, block.images, last - channel, block.start, block.box);
+  const T* source = source_ + block.image * image + (group * r_.source_channels + channel) * r_.source_plane;
+  buffers.source = tile_.in_place() ? source + tile_.start_offset(block.start) : buffers.tile();
+  if (!tile_.in_place())
+    tile_.fill(buffers.tile(), source, image, block.images, last - channel, block.start, block.box);
 }
 
 /// Spreads the lines that the next fill will read over this fill's `tiles` tiles of columns.
@@ -415,7 +419,7 @@ void ChannelConv<T>::multiply(const Block& block, const Work& work, Index group,
       const Slice channels = steps_.at(step);
       const auto& offsets = channels.size() == steps_.size ? row_offset_ : last_row_offset_;
       task.panel = packed + (channels.begin * r_.taps + r_.first[f] * channels.size()) * panel.width;
-      task.source = buffers.tile() + (channels.begin - tile_channel) * tile_.channel_stride();
+      task.source = buffers.source + (channels.begin - tile_channel) * tile_.channel_stride();
       task.row_offset = offsets.data() + r_.first[f] * channels.size();
       task.rows = static_cast<std::int32_t>((r_.first[f + 1] - r_.first[f]) * channels.size());
       task.range_unit = static_cast<std::int32_t>(channels.size());

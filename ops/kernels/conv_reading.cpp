@@ -2,6 +2,7 @@
 #include <duet/ops/kernels/conv_reading.hpp>
 
 #include <algorithm>
+#include <numeric>
 
 namespace duet::kernels {
 namespace {
@@ -88,6 +89,21 @@ ConvReading read(const ConvGeometry& g, Index batch, bool small) {
   return r;
 }
 
+/// Copies elements of a row that are `step` apart: number i comes from index from[i], or is zero where that is -1,
+/// before the first that exists or behind the last.
+template <class T>
+void split_row(T* to, const Index* from, Index count, const T* row, Index step) {
+  Index i = 0;
+  for (; i < count && from[i] < 0; ++i) to[i] = T(0);
+  Index end = count;
+  for (; end > i && from[end - 1] < 0; --end) to[end - 1] = T(0);
+  const T* first = i < end ? row + from[i] : row;
+  if (step == 2)  // a loop that compilers have vectors for
+    for (Index j = 0; j < end - i; ++j) to[i + j] = first[2 * j];
+  else
+    for (Index j = 0; j < end - i; ++j) to[i + j] = first[step * j];
+}
+
 }  // namespace
 
 bool ConvReading::inside() const {
@@ -102,8 +118,7 @@ ConvReading read_small(const ConvGeometry& geometry, Index batch) { return read(
 ConvReading read_large(const ConvGeometry& geometry, Index batch) { return read(geometry, batch, false); }
 
 SourceTile::SourceTile(const ConvReading& reading, const Box& box, Index images, bool rows, Index item_size)
-    : reading_(reading), box_(box) {
-  const Index line = 64 / item_size;
+    : reading_(reading), box_(box), box_images_(images), line_(64 / item_size) {
   for (int a = 0; a < max_conv_rank; ++a) {
     const AxisReading& axis = reading.axis[a];
     const auto [low, high] = std::minmax_element(axis.delta.begin(), axis.delta.end());
@@ -125,13 +140,37 @@ SourceTile::SourceTile(const ConvReading& reading, const Box& box, Index images,
       position_step_[a] = axis.step;
     }
   }
-  slack_ = 2 * line;
+  slack_ = 2 * line_;
   stride_[2] = 1;
   stride_[1] = length_[2];
   stride_[0] = stride_[1] * length_[1];
   image_stride_ = stride_[0] * length_[0];
   // An odd number of cache lines per channel spreads the channels over all sets of a cache.
-  channel_stride_ = ((image_stride_ * images + line - 1) / line | 1) * line;
+  channel_stride_ = ((image_stride_ * images + line_ - 1) / line_ | 1) * line_;
+}
+
+bool SourceTile::read_in_place(Index channels) {
+  constexpr Index way = 128 * 1024, cache = 1024 * 1024;  // of a second-level cache of 8 ways
+  const Index plane = reading_.source_plane, image = reading_.groups * reading_.source_channels * plane;
+  const Index item = 64 / line_;
+  if (!reading_.inside() || box_images_ * image >= INT32_MAX) return false;
+  if (channels * std::gcd(plane * item, way) > cache) return false;
+  in_place_ = true;
+  stride_[1] = reading_.axis[2].source;
+  stride_[0] = stride_[1] * reading_.axis[1].source;
+  for (int a = 0; a < max_conv_rank; ++a) {
+    form_[a] = Form::stretch;
+    position_step_[a] = reading_.axis[a].step;
+  }
+  image_stride_ = image;
+  channel_stride_ = plane;
+  return true;
+}
+
+Index SourceTile::start_offset(const Box& start) const {
+  Index offset = 0;
+  for (int a = 0; a < max_conv_rank; ++a) offset += (start[a] * reading_.axis[a].step + low_[a]) * stride_[a];
+  return offset;
 }
 
 Index SourceTile::tap_offset(Index tap) const {
@@ -223,6 +262,14 @@ void SourceTile::fill(T* tile, const T* source, Index source_image, Index images
           continue;
         }
         const T* row = source + n * source_image + from[0][d] * source_depth + from[1][first] * source_row;
+        if (form_[2] == Form::split) {
+          for (Index c = 0; c < channels; ++c)
+            for (Index h = 0; h < task.rows; ++h)
+              for (Index i = 0; i < length; i += split_)
+                split_row(task.to + c * channel_stride_ + h * stride_[1] + i, from[2].data() + i, split_,
+                          row + c * task.from_plane + h * source_row, reading_.axis[2].step);
+          continue;
+        }
         if (!whole) {
           for (Index c = 0; c < channels; ++c)
             for (Index h = 0; h < task.rows; ++h)

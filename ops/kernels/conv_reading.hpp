@@ -73,6 +73,13 @@ class SourceTile {
   /// become neighbours in the tile, and a vector may be read past a row's end.
   SourceTile(const ConvReading& reading, const Box& box, Index images, bool rows, Index item_size);
 
+  /// From now on stands for the source as it is, without a copy: of a reading that meets no padding, and whose
+  /// `channels` planes do not lie such that they displace each other in a cache. Says whether it does.
+  bool read_in_place(Index channels);
+  bool in_place() const { return in_place_; }
+  /// Where, from the first image's first channel on, a block of positions begins in the source.
+  Index start_offset(const Box& start) const;
+
   Index position_offset(int a, Index position) const { return position * position_step_[a] * stride_[a]; }
   Index tap_offset(Index tap) const;
   Index image_stride() const { return image_stride_; }
@@ -81,7 +88,7 @@ class SourceTile {
   /// Offsets of all positions of a box, images side by side.
   std::vector<std::int32_t> offsets(const Box& box, Index images) const;
   /// Elements to allocate for a number of channels.
-  Index size(Index channels) const { return channels * channel_stride_ + slack_; }
+  Index size(Index channels) const { return in_place_ ? 0 : channels * channel_stride_ + slack_; }
 
   /// Copies `channels` planes for positions from `start` on. `source` points at the first image's first channel.
   template <class T>
@@ -97,8 +104,10 @@ class SourceTile {
 
   const ConvReading& reading_;
   Box box_;
+  Index box_images_, line_;  // line_: elements of a cache line
   Form form_[max_conv_rank];
   Index low_[max_conv_rank], length_[max_conv_rank], stride_[max_conv_rank], position_step_[max_conv_rank];
+  bool in_place_ = false;
   Index split_ = 1;  // length of a remainder's run in split form
   Index image_stride_, channel_stride_, slack_;
 };

@@ -58,7 +58,8 @@ class RowConv {
         source_(source),
         bias_(bias),
         out_(out),
-        chunks_(divide_up(reading.out_channels, 4)),
+        paired_(phases_share_source(reading.axis[2])),
+        chunks_(divide_up(reading.out_channels, k_.row_outputs / (paired_ ? 2 : 1))),
         direct_(reads_directly(reading)),
         blocking_(
             choose_blocking(reading, least_pixels, most_pixels, divide_up(wanted_items, reading.groups), sizeof(T))),
@@ -78,8 +79,8 @@ class RowConv {
     const Index few = std::min(item_products / products, items / wanted_items);
     parallel_for(items, std::max<Index>({1, items / (2 * wanted_items), few}), [&](Index begin, Index end) {
       const Index tile = direct_ ? 0 : tile_.size(r_.source_channels);
-      const Index rows = r_.axis[2].period == 1 ? 0 : 4 * r_.axis[2].phases * blocking_.box[2];
-      const Scratch scratch((tile + rows) * static_cast<Index>(sizeof(T)));
+      const Index rows = r_.axis[2].period == 1 || paired_ ? 0 : k_.row_outputs * r_.axis[2].phases * blocking_.box[2];
+      const Scratch scratch((tile + rows + k_.lanes) * static_cast<Index>(sizeof(T)));
       for (Index i = begin; i < end; ++i) compute(i, i + 1 < end ? i + 1 : -1, scratch.as<T>(), scratch.as<T>() + tile);
     });
   }
@@ -104,18 +105,22 @@ class RowConv {
 
   Slice chunk(Index i) const { return slice(r_.out_channels, chunks_, i); }
 
-  /// Weights as [group][chunk of outputs][phase][channel, tap][output of the chunk].
+  /// Weights as [group][chunk of outputs][phase][channel, tap][output of the chunk], or, for pairs of phases,
+  /// [...][pair][channel, tap][output of the chunk][phase].
   void arrange_weights(const T* weight) {
     weights_.resize(static_cast<std::size_t>(r_.groups * r_.out_channels) * offset_.size());
     T* to = weights_.data();
     for (Index g = 0; g < r_.groups; ++g)
       for (Index i = 0; i < chunks_; ++i) {
         const Slice outputs = chunk(i);
-        for (Index f = 0; f < r_.phases(); ++f)
+        const Index together = paired_ ? 2 : 1;
+        for (Index f = 0; f < r_.phases(); f += together)
           for (Index c = 0; c < r_.source_channels; ++c)
-            for (Index t = r_.first[f]; t < r_.first[f + 1]; ++t)
+            for (Index t = 0; t < r_.first[f + 1] - r_.first[f]; ++t)
               for (Index o = outputs.begin; o < outputs.end; ++o)
-                *to++ = weight[g * r_.weight_group + o * r_.weight_out + c * r_.weight_source + r_.order[t]];
+                for (Index p = f; p < f + together; ++p)
+                  *to++ = weight[g * r_.weight_group + o * r_.weight_out + c * r_.weight_source +
+                                 r_.order[r_.first[p] + t]];
       }
   }
 
@@ -181,7 +186,8 @@ class RowConv {
     const Index channel = group * r_.out_channels + outputs.begin, ow = block.start[2] * aw.period;
     const Index count = std::min(block.box[1], divide_up(ah.out - oh, ah.period));
     RowProduct<T> task{};
-    task.outputs = static_cast<int>(outputs.size());
+    task.outputs = static_cast<int>(outputs.size() * (paired_ ? 2 : 1));
+    task.interleaved = paired_;
     task.bias = bias_ ? bias_ + channel : nullptr;
     task.may_overread = !direct_;
     task.ahead = &ahead;
@@ -201,7 +207,7 @@ class RowConv {
       task.weights = weights_.data() + (group * r_.out_channels + outputs.begin) * static_cast<Index>(offset_.size()) +
                      first_term_[phase] * outputs.size();
     };
-    if (aw.period == 1) {
+    if (aw.period == 1 || paired_) {
       set_phase(f);
       task.to = to;
       task.to_output = r_.out_plane;
@@ -224,23 +230,17 @@ class RowConv {
         task.count = block.box[2];
         k_.rows(task);
       }
-      for (Index o = 0; o < outputs.size(); ++o) {
-        T* row = to + o * r_.out_plane + h * ah.period * aw.out;
-        const T* from = rows + o * aw.phases * stretch;
-        if (aw.period == 2) {
-          const T* odd = from + (aw.phases - 1) * stretch;
-          Index i = 0;
-          for (; 2 * i + 1 < out_count; ++i) {
-            row[2 * i] = from[i];
-            row[2 * i + 1] = odd[i];
-          }
-          if (2 * i < out_count) row[2 * i] = from[i];
-        } else {
-          for (Index fw = 0; fw < aw.phases; ++fw)
-            for (Index i = 0; i * aw.period + fw < out_count; ++i) row[i * aw.period + fw] = from[fw * stretch + i];
-        }
-      }
+      for (Index o = 0; o < outputs.size(); ++o)
+        interleave(rows + o * aw.phases * stretch, stretch, to + o * r_.out_plane + h * ah.period * aw.out, out_count);
     }
+  }
+
+  /// `count` elements of a row from its phases, `stretch` apart.
+  void interleave(const T* from, Index stretch, T* row, Index count) const {
+    const AxisReading& aw = r_.axis[2];
+    if (aw.period == 2) return k_.zip({from, from + (aw.phases - 1) * stretch, row, count});
+    for (Index fw = 0; fw < aw.phases; ++fw)
+      for (Index i = 0; i * aw.period + fw < count; ++i) row[i * aw.period + fw] = from[fw * stretch + i];
   }
 
   const ConvReading& r_;
@@ -248,6 +248,7 @@ class RowConv {
   const T* source_;
   const T* bias_;
   T* out_;
+  bool paired_;
   Index chunks_;
   bool direct_, joined_ = false;
   Blocking blocking_;

@@ -93,7 +93,7 @@ struct LaneUnpack {
 };
 
 /// to[o][row][i] = bias[o] + sum over terms of weights[term][o] * source[row * source_row + offset[term] + i], for
-/// up to four outputs; lanes run along i.
+/// up to ConvKernels::row_outputs outputs; lanes run along i.
 template <class T>
 struct RowProduct {
   const T* source;
@@ -106,12 +106,22 @@ struct RowProduct {
   std::int64_t to_output, to_row;
   int outputs;
   std::int64_t rows, count;
-  bool accumulate;    ///< add to `to`; the bias is ignored
+  bool accumulate;  ///< add to `to`; the bias is ignored
+  /// Outputs 2 k and 2 k + 1 are the two phases of one row, to[k][row][2 i] and to[k][row][2 i + 1].
+  bool interleaved;
   bool may_overread;  ///< a vector's worth behind each row of the source may be read
   Ahead* ahead;       ///< or null; some of it is asked for with each row, or tile of rows
   /// Only for one output (or one list) of 3 x 3 taps: the source is a plane as it is, and what lies left and right of
   /// its rows counts as zero; likewise the first or the last row that the taps reach.
   bool bare, first_missing, last_missing;
+};
+
+/// to[2 i] = even[i], to[2 i + 1] = odd[i], for indices below count. Whole vectors are read.
+template <class T>
+struct RowZip {
+  const T *even, *odd;
+  T* to;
+  std::int64_t count;
 };
 
 /// to[term] += sum over rows and i of lanes[row * lanes_row + i] * source[row * source_row + offset[term] + i].
@@ -133,10 +143,12 @@ template <class T>
 struct ConvKernels {
   int lanes;                                   ///< elements of a vector
   int tile;                                    ///< columns of a register tile
+  int row_outputs;                             ///< output channels of `rows` at the most
   void (*product[2])(const PanelProduct<T>&);  ///< panels of one vector and of two
   void (*pack)(const LanePack<T>&);
   void (*unpack)(const LaneUnpack<T>&);
   void (*rows)(const RowProduct<T>&);
+  void (*zip)(const RowZip<T>&);
   void (*dots)(const RowDots<T>&);
   void (*copy_rows)(const RowCopy<T>&);
 };

@@ -32,6 +32,7 @@ class ChannelWeight {
         channels_(divide_up(r_.source_channels, channel_groups_)),
         blocking_(choose_blocking(narrow(reading), least_rows, most_rows, 1, sizeof(T))),
         tile_(reading, blocking_.box, blocking_.images, false, sizeof(T)) {
+    tile_.read_in_place(channels_);
     channel_groups_ = divide_up(r_.source_channels, channels_);
     for (Index i = 0; i < panel_groups_; ++i)
       panels_per_group_ =
@@ -100,7 +101,7 @@ class ChannelWeight {
   };
 
   void accumulate(Index task, Index split, T* sums) const;
-  void fill(const Task& task, const Block& block, T* tile) const;
+  const T* fill(const Task& task, const Block& block, T* tile) const;
   Ahead source_ahead(const Task& task, const Block& block) const;
   Ahead out_ahead(const Task& task, const Block& block) const;
   void list_ranges(Work& work, Index phase, Index channels) const;
@@ -138,7 +139,7 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
     std::fill_n(sums, item_sums_, T(0));
   for (Index b = blocks.begin; b < blocks.end; ++b) {
     work.block = block_at(r_, blocking_, b);
-    fill(task, work.block, tile);
+    const T* source = fill(task, work.block, tile);
     // The next block's lines, spread over this one's tiles of columns.
     Ahead ahead{}, then{};
     if (b + 1 < blocks.end) {
@@ -159,7 +160,7 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
         pack_panel(work.block, task.group * r_.out_channels + panel.begin, panel, f, packed);
         PanelProduct<T> product{};
         product.panel = packed;
-        product.source = tile;
+        product.source = source;
         product.row_offset = work.row_offset.data();
         product.rows = static_cast<std::int32_t>(work.row_offset.size());
         product.column_offset = work.column_offset.data() + r_.first[f] * channels;
@@ -177,12 +178,15 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
   }
 }
 
+/// The source of a block: a copy in `tile`, or the tensor itself.
 template <class T>
-void ChannelWeight<T>::fill(const Task& task, const Block& block, T* tile) const {
+const T* ChannelWeight<T>::fill(const Task& task, const Block& block, T* tile) const {
   const Index channel = task.group * r_.source_channels + task.channels.begin;
   const Index image = r_.groups * r_.source_channels * r_.source_plane;
-  tile_.fill(tile, source_ + block.image * image + channel * r_.source_plane, image, block.images, task.channels.size(),
-             block.start, block.box);
+  const T* source = source_ + block.image * image + channel * r_.source_plane;
+  if (tile_.in_place()) return source + tile_.start_offset(block.start);
+  tile_.fill(tile, source, image, block.images, task.channels.size(), block.start, block.box);
+  return tile;
 }
 
 template <class T>

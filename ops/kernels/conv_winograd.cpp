@@ -183,11 +183,14 @@ void WinogradConv::run_by_blocks() const {
   const Index at_once = std::min(
       std::max(filter_bytes / (outputs_ * points * rows_ * float_bytes) / vector, Index{1}) * vector, r_.out_channels);
   const WinogradFilters layout(r_, plan_, at_once, r_.source_channels);
-  const Scratch filters(float_bytes * outputs_ * layout.output());
+  const Index group_filters = outputs_ * layout.output();
+  const Index groups =
+      at_once < r_.out_channels ? 1 : std::clamp<Index>(filter_bytes / (group_filters * float_bytes), 1, r_.groups);
+  const Scratch filters(float_bytes * groups * group_filters);
   const Index blocks = plan_.blocks(), parts = plan_.adding_parts();
   const Slice all_sources{0, r_.source_channels};
-  const auto compute = [&](Index group, Slice channels, Slice share, Index index, Reused& memory) {
-    const Block block = block_at(index);
+  const auto compute = [&](const Block& block, Index group, Slice channels, Slice share, const float* transformed,
+                           Reused& memory) {
     const Index staged = block.targets[0].staged(), kept = keeps() ? share.size() * staged : 0;
     float* input = memory.take(points * (input_point_ + sums_point_) + block.working + staged + kept + slack);
     float* sums = input + points * input_point_;
@@ -196,25 +199,32 @@ void WinogradConv::run_by_blocks() const {
       for (Index s = 0; s < parts; ++s) transform_inputs(block.sources[o + s], group, all_sources, s, working, input);
       for (Index k = share.begin; k < share.end; k += chunk_) {
         const Slice chunk{k, std::min(share.end, k + chunk_)};
-        multiply(layout, chunk, all_sources, block.panels, filters.as<float>() + o * layout.output(), input, sums);
+        multiply(layout, chunk, all_sources, block.panels, transformed + o * layout.output(), input, sums);
         write(block.targets[o], chunk, group * r_.out_channels + channels.begin + k, block.panels, sums, stage,
               first_phases + (k - share.begin) * (kept > 0 ? staged : 0));
       }
     }
   };
-  for (Index group = 0; group < r_.groups; ++group)
+  for (Index first_group = 0; first_group < r_.groups; first_group += groups)
     for (Index first = 0; first < r_.out_channels; first += at_once) {
       const Slice channels{first, std::min(r_.out_channels, first + at_once)};
-      layout.transform(weight_ + group * r_.weight_group, channels, all_sources, {0, outputs_}, filters.as<float>());
+      const Index together = std::min(groups, r_.groups - first_group);
+      for (Index g = 0; g < together; ++g)
+        layout.transform(weight_ + (first_group + g) * r_.weight_group, channels, all_sources, {0, outputs_},
+                         filters.as<float>() + g * group_filters);
       const Index shares =
-          std::clamp<Index>(divide_up(wanted_items, blocks), 1, divide_up(channels.size(), least_share));
+          std::clamp<Index>(divide_up(wanted_items, blocks * together), 1, divide_up(channels.size(), least_share));
       // Runs of neighbouring blocks: what one asks for ahead, or leaves in a cache, is the same thread's.
-      const Index items = blocks * shares;
+      const Index items = blocks * together * shares;
       parallel_for(items, std::max<Index>(1, items / (2 * wanted_items)), [&](Index begin, Index end) {
         Reused memory;
+        std::optional<Block> block;
         for (Index i = begin; i < end; ++i) {
           const Slice share = slice(channels.size(), shares, i % shares, k_.tile);
-          if (share.size() > 0) compute(group, channels, share, i / shares, memory);
+          const Index group = i / shares % together;
+          if (!block || i % (shares * together) == 0) block.emplace(block_at(i / shares / together));
+          if (share.size() > 0)
+            compute(*block, first_group + group, channels, share, filters.as<float>() + group * group_filters, memory);
         }
       });
     }

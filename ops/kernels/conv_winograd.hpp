@@ -31,16 +31,18 @@ struct WinogradPart {
 /// an output phase of its own; phases that no tap reaches have no part.
 struct WinogradPlan {
   const WinogradScheme* scheme = nullptr;
-  ConvReading reading;              ///< with a dilation of 2 turned into two phases on both sides
-  std::vector<WinogradPart> parts;  ///< the last axis's phases vary fastest
-  Index column_phases = 1;          ///< parts that are interleaved in a row of the output
-  bool parts_add = false, blank_rows = false;  ///< blank: one of two row phases has no part
+  ConvReading reading;                               ///< with a dilation of 2 turned into two phases on both sides
+  std::vector<WinogradPart> parts;                   ///< the last axis's phases vary fastest
+  Index column_phases = 1;                           ///< parts that are interleaved in a row of the output
+  bool parts_add = false, blank_rows = false;        ///< blank: one of two row phases has no part
   Index tile_rows = 0, tile_columns = 0, tiles = 0;  ///< in a plane; in all images
   Index block = 0;                                   ///< tiles computed together, a multiple of a panel's
   int width = 0;                                     ///< lanes of a panel
   Index blocks() const { return divide_up(tiles, block); }
   /// Whether rows are so short that each tile's pixels are read by themselves.
   bool gathers() const;
+  /// Whether rows of tiles are whole pieces of a vector's length.
+  bool whole_pieces() const;
   int points() const { return scheme->points() * scheme->points(); }
   Index adding_parts() const { return parts_add ? static_cast<Index>(parts.size()) : 1; }
 };
@@ -73,6 +75,7 @@ class WinogradSource {
 
  private:
   void place_windows(const WinogradPart& part, const std::vector<TileRun>& runs);
+  void place_whole_pieces(const WinogradPart& part, const std::vector<TileRun>& runs);
   void place_strips(const WinogradPart& part, const std::vector<TileRun>& runs);
   void place_pieces(const std::vector<TileRun>& runs);
 
@@ -82,8 +85,8 @@ class WinogradSource {
   std::vector<Index> strip_at_;  // where each strip starts, with the zeros before its first pixel
   std::vector<WinogradMend> mends_;
   std::vector<std::int32_t> first_, second_;
-  std::vector<std::int64_t> window_at_;  // of each row of each tile, if tiles are read by themselves
-  std::vector<std::uint32_t> window_mask_;
+  std::vector<std::int64_t> window_at_;  // of each row of each tile, if tiles are read by themselves; or of each piece
+  std::vector<std::uint32_t> window_mask_, second_mask_;
   Index row_elements_ = 0, zeros_ = 0;
   int vectors_;
 };

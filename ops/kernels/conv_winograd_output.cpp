@@ -21,7 +21,7 @@ WinogradTarget::WinogradTarget(const ConvReading& reading, const WinogradPlan& p
     bool open = false;  // the last stretch may go on
     for (Index t = 0; rows > 0 && t < run.count;) {
       const Index slot = run.slot + t, x = (run.column + t) * m, to = row + x * aw.period;
-      if (aw.period == 1 && slot % in_piece == 0 && t + in_piece <= run.count && x + lanes <= aw.out) {
+      if (!keeps() && slot % in_piece == 0 && t + in_piece <= run.count && (x + lanes) * aw.period <= aw.out) {
         piece_[slot / in_piece] = to;
         rows_[slot / in_piece] = static_cast<std::int32_t>(rows);
         t += in_piece;
@@ -37,8 +37,8 @@ WinogradTarget::WinogradTarget(const ConvReading& reading, const WinogradPlan& p
       open = true;
       ++t;
     }
-    const bool last_column_phase = output + 1 == static_cast<Index>(plan.parts.size()) ||
-                                   plan.parts[output + 1].axis[0].out_phase != row_phase;
+    const bool last_column_phase =
+        output + 1 == static_cast<Index>(plan.parts.size()) || plan.parts[output + 1].axis[0].out_phase != row_phase;
     if (plan.blank_rows && last_column_phase) place_blanks(run, row_phase);
   }
 }
@@ -61,14 +61,19 @@ void WinogradTarget::write(WinogradOutput task, float* plane, float* stage, floa
   task.rows = rows_.data();
   task.staged = keeps() ? kept : stage;
   task.staged_row = staged_row_;
-  plan_.scheme->output(task);
-  if (keeps()) return;
   // Between the elements of the only column phase stands the bias.
   const bool alone = r_.axis[2].period > plan_.column_phases;
   if (alone) std::fill_n(kept, staged_row_, task.bias);
+  if (r_.axis[2].period > 1 && !keeps()) {
+    task.other = kept;
+    task.other_row = alone ? 0 : staged_row_;
+    task.own_first = column_phase_ == 0;
+  }
+  plan_.scheme->output(task);
+  if (keeps()) return;
   for (const Stretch& blank : blanks_)
     for (Index i = 0; i < blank.rows; ++i) std::fill_n(plane + blank.to + i * task.to_row, blank.columns, task.bias);
-  const auto zip = winograd_table().zip;
+  const auto zip = conv_kernels<float>().zip;
   for (const Stretch& stretch : staged_)
     for (Index i = 0; i < stretch.rows; ++i) {
       float* to = plane + stretch.to + i * task.to_row;

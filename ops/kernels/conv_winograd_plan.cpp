@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <duet/ops/fast_convolutions.hpp>
+#include <duet/ops/kernels/conv_paths.hpp>
 #include <duet/ops/kernels/conv_winograd.hpp>
 
 namespace duet::kernels {
@@ -134,10 +135,7 @@ double direct_cost(const ConvReading& r) {
   const double taps = static_cast<double>(r.source_channels * r.taps) / phases;
   const double met = taps * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
   const double by_channels = usual * (met + turning_sums) * lanes_of(r.out_channels);
-  // Along the rows (conv.cpp).
-  const double row = static_cast<double>(r.axis[2].positions), short_row = row < conv_kernels<float>().lanes ? 2 : 1;
-  const double by_rows =
-      (1.4 * taps + 4 + (phases > 1 ? 8 : 0)) * out * lanes_of(r.axis[2].positions) / row * short_row;
+  const double by_rows = cost_along_rows(r, conv_kernels<float>().lanes) * out;
   return static_cast<double>(r.batch * r.positions) * phases * std::min(by_channels, by_rows);
 }
 

@@ -14,6 +14,10 @@ WinogradSource::WinogradSource(const ConvReading& reading, const WinogradPlan& p
     place_windows(part, runs);
     return;
   }
+  if (plan.whole_pieces()) {
+    place_whole_pieces(part, runs);
+    return;
+  }
   place_strips(part, runs);
   place_pieces(runs);
   row_elements_ = point_stride(row_elements_);
@@ -43,6 +47,43 @@ void WinogradSource::place_windows(const WinogradPart& part, const std::vector<T
         const std::size_t at = static_cast<std::size_t>(i * tiles + run.slot + t);
         window_at_[at] = run.image * image + y * aw.source + x;
         window_mask_[at] = mask;
+      }
+    }
+}
+
+/// Only where the points of a tile fit the registers.
+bool WinogradPlan::whole_pieces() const {
+  return points() <= 25 && tile_columns % (conv_kernels<float>().lanes / scheme->tile) == 0;
+}
+
+/// Where each row of each piece starts, and which of its elements exist: of the tiles' first pixels, and of those one
+/// tile further.
+void WinogradSource::place_whole_pieces(const WinogradPart& part, const std::vector<TileRun>& runs) {
+  const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
+  const WinogradAxis &rows = part.axis[0], &columns = part.axis[1];
+  const Index m = plan_.scheme->tile, points = plan_.scheme->points(), lanes = conv_kernels<float>().lanes;
+  const Index in_piece = lanes / m, pieces = vectors_ * m;
+  const Index image = r_.groups * r_.source_channels * r_.source_plane;
+  window_at_.assign(static_cast<std::size_t>(points * pieces), 0);
+  window_mask_.assign(static_cast<std::size_t>(points * pieces), 0);
+  second_mask_ = window_mask_;
+  const auto existing = [&](Index x) {
+    std::uint32_t mask = 0;
+    for (Index j = 0; j < lanes; ++j)
+      if (x + j * aw.step >= 0 && x + j * aw.step < aw.source) mask |= std::uint32_t{1} << (j * aw.step);
+    return mask;
+  };
+  for (const TileRun& run : runs)
+    for (Index t = 0; t < run.count; t += in_piece) {
+      const Index x = ((run.column + t) * m + columns.low) * aw.step + columns.phase;
+      const std::uint32_t first = existing(x), second = existing(x + m * aw.step);
+      for (Index i = 0; i < points; ++i) {
+        const Index y = (run.row * m + rows.low + i) * ah.step + rows.phase;
+        if (y < 0 || y >= ah.source) continue;
+        const std::size_t at = static_cast<std::size_t>(i * pieces + (run.slot + t) / in_piece);
+        window_at_[at] = run.image * image + y * aw.source + x;
+        window_mask_[at] = first;
+        second_mask_[at] = second;
       }
     }
 }
@@ -107,6 +148,11 @@ void WinogradSource::place_pieces(const std::vector<TileRun>& runs) {
 
 void WinogradSource::transform(const float* source, float* work, float* to, Index to_point, Index to_panel) const {
   const int width = static_cast<int>(plan_.width / conv_kernels<float>().lanes);
+  if (!second_mask_.empty()) {
+    plan_.scheme->pieces({source, 2 * r_.source_plane, static_cast<int>(r_.axis[2].step), window_at_.data(),
+                          window_mask_.data(), second_mask_.data(), vectors_, width, to, to_point, to_panel});
+    return;
+  }
   if (!window_at_.empty()) {
     plan_.scheme->gather({source, static_cast<int>(r_.axis[2].step), window_at_.data(), window_mask_.data(), vectors_,
                           width, to, to_point, to_panel});
@@ -114,7 +160,7 @@ void WinogradSource::transform(const float* source, float* work, float* to, Inde
   }
   WinogradColumns down{};
   down.source = source;
-  down.ahead = r_.source_plane;
+  down.ahead = 2 * r_.source_plane;
   down.step = static_cast<int>(r_.axis[2].step);
   down.strips = strips_.data();
   down.strip_count = static_cast<Index>(strips_.size());

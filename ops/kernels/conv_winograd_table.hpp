@@ -34,7 +34,7 @@ struct WinogradMend {
 /// -1 stand for zeros. Whole vectors are written, with zeros behind the last pixel. Then tiles are mended.
 struct WinogradColumns {
   const float* source;
-  std::int64_t ahead;  ///< elements to what the next call reads: its lines are asked for
+  std::int64_t ahead;  ///< elements to what a later call reads: its lines are asked for
   int step;            ///< elements from one pixel to the next, 1 or 2
   const WinogradStrip* strips;
   std::int64_t strip_count;
@@ -72,9 +72,26 @@ struct WinogradGather {
   std::int64_t to_point, to_panel;
 };
 
+/// The input transform of tiles that stand in whole pieces of a vector's length: rows are read, turned so that tiles
+/// are lanes, and transformed in registers. Row i of piece p starts at source + at[i * pieces + p], inside the tensor
+/// or not: element e of it, `step` to a pixel, is read where bit e of first[...] is set, and element e of the pixels of
+/// the tiles one further where that of second[...] is; what is not read is zero. `pieces` is that of all vectors;
+/// points are written as by WinogradAcross.
+struct WinogradPieces {
+  const float* source;
+  std::int64_t ahead;  ///< elements to what a later call reads: its lines are asked for
+  int step;
+  const std::int64_t* at;
+  const std::uint32_t *first, *second;
+  int vectors, width;
+  float* to;
+  std::int64_t to_point, to_panel;
+};
+
 /// The output transform of `vectors` vectors of tiles, read as WinogradAcross writes them, plus a bias. Row i of
 /// piece p goes to to + piece[p] + i * to_row where piece[p] >= 0, for i < rows[p], and otherwise to
-/// staged + i * staged_row + p * lanes.
+/// staged + i * staged_row + p * lanes. Where `other` is given, what goes directly is interleaved with what stands at
+/// other + i * other_row + p * lanes, as the first (`own_first`) or the second of each two.
 struct WinogradOutput {
   const float* from;
   std::int64_t from_point, from_panel;
@@ -87,13 +104,9 @@ struct WinogradOutput {
   std::int64_t to_row;
   float* staged;
   std::int64_t staged_row;
-};
-
-/// to[2 i] = even[i], to[2 i + 1] = odd[i], for indices below count. Whole vectors are read.
-struct WinogradZip {
-  const float *even, *odd;
-  float* to;
-  std::int64_t count;
+  const float* other;  ///< or null
+  std::int64_t other_row;
+  bool own_first;
 };
 
 /// The filter transform, a vector of channels at once: tap t of filter n is read at from + n * from_filter + tap[t],
@@ -123,6 +136,7 @@ struct WinogradScheme {
   void (*columns)(const WinogradColumns&);
   void (*across)(const WinogradAcross&);
   void (*gather)(const WinogradGather&);
+  void (*pieces)(const WinogradPieces&);
   void (*output)(const WinogradOutput&);
   void (*filter)(const WinogradFilter&);
   void (*collect)(const WinogradFilter&);
@@ -132,7 +146,6 @@ struct WinogradScheme {
 
 struct WinogradTable {
   WinogradScheme f4_3, f4_2;
-  void (*zip)(const WinogradZip&);
 };
 
 DUET_DECLARE_TABLES(WinogradTable, winograd_table)

@@ -243,6 +243,28 @@ void multiply_long(Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T* c, In
     }
 }
 
+/// Whether c is better computed transposed: a and b both have k along their rows, so that whichever becomes panels is
+/// turned on the way, and a is the smaller one and fills them. The copy of c is small beside b.
+template <class T>
+bool prefers_turned(bool transpose_a, bool transpose_b, Index m, Index n, Index k) {
+  const Index vector = conv_kernels<T>().lanes;
+  return !transpose_a && transpose_b && 2 * m <= n && m >= 2 * vector && divide_up(m, vector) * vector * 8 <= 9 * m &&
+         k >= 4 * m;
+}
+
+/// c as the transpose of b * a, with b's rows as they are.
+template <class T>
+void multiply_turned(Index m, Index n, Index k, const T* a, Index lda, const T* b, Index ldb, T* c, Index ldc,
+                     bool accumulate) {
+  const Scratch scratch(n * m * static_cast<Index>(sizeof(T)));
+  const T* turned = scratch.as<T>();
+  matmul<T>(false, true, n, m, k, b, ldb, a, lda, scratch.as<T>(), m, false);
+  parallel_for(m, divide_up(serial_products, n), [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i)
+      for (Index j = 0; j < n; ++j) c[i * ldc + j] = (accumulate ? c[i * ldc + j] : T(0)) + turned[j * m + i];
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -258,6 +280,8 @@ void matmul(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, 
     multiply_few_rows(m, n, k, left, right, c, ldc, accumulate);
   else if (m <= 3)
     multiply_few_dots(m, n, k, left, right, c, ldc, accumulate);
+  else if (prefers_turned<T>(transpose_a, transpose_b, m, n, k))
+    multiply_turned(m, n, k, a, lda, b, ldb, c, ldc, accumulate);
   else if (k >= long_sum && m * n <= 64 * 64)
     multiply_long(m, n, k, left, right, c, ldc, accumulate);
   else

@@ -146,6 +146,15 @@ const ConvCase blocked_cases[] = {
     plain(3, 20, 30, {5, 1, 4, 2, 0, 1}),
     plain(3, 20, 30, {4, 1, 4, 1, 0, 1}, 2),
     plain(3, 20, 30, {3, 1, 3, 1, 0, 2}),
+    plain(2, 16, 32, {128, 64, 2, 2, 0, 1}),  // read in place
+    plain(9, 24, 40, {32, 16, 2, 2, 0, 1}),
+    plain(2, 8, 19, {33, 11, 3, 3, 0, 1}),
+    plain(2, 5, 9, {60, 30, 2, 2, 0, 1}),  // two phases of a row at once
+    plain(2, 6, 9, {61, 31, 2, 2, 0, 1}),  // and not
+    plain(2, 7, 4, {62, 30, 4, 2, 0, 1}),
+    plain(2, 3, 64, {64, 32, 4, 2, 1, 1}),  // rows of few vectors
+    plain(2, 5, 13, {96, 96, 3, 1, 1, 1}),
+    plain(2, 7, 3, {34, 32, 3, 1, 0, 1}),
 };
 
 }  // namespace

@@ -75,12 +75,28 @@ TEST_CASE_TEMPLATE("matmul agrees exactly with a plain loop", T, float, double) 
   kernels::set_active_simd(before);
 }
 
+TEST_CASE_TEMPLATE("matmul agrees exactly where c is computed transposed", T, float, double) {
+  const kernels::Simd before = kernels::active_simd();
+  std::mt19937 random(3);
+  for (kernels::Simd simd : kernels::available_simd()) {
+    kernels::set_active_simd(simd);
+    for (const bool accumulate : {false, true})
+      for (const std::int64_t m : {16, 31, 32, 64})
+        for (const std::int64_t n : {130, 200})
+          for (const std::int64_t k : {260, 8200})
+            CHECK_MESSAGE(agrees<T>({false, true, m, n, k, k + 1, k + 2, n + 3, accumulate}, random), "m ", m, ", n ",
+                          n, ", k ", k, ", accumulate ", accumulate, ", ", kernels::name(simd));
+  }
+  kernels::set_active_simd(before);
+}
+
 TEST_CASE_TEMPLATE("matmul gives the same bits on any number of threads", T, float, double) {
   const kernels::Simd before = kernels::active_simd();
   const int threads_before = num_threads();
   std::mt19937 random(2);
   std::uniform_real_distribution<double> uniform(-1, 1);
-  const std::int64_t sizes[][3] = {{300, 301, 302}, {1, 1000, 900}, {1000, 3, 700}, {5, 7, 20000}, {64, 2000, 9}};
+  const std::int64_t sizes[][3] = {{300, 301, 302}, {1, 1000, 900}, {1000, 3, 700},
+                                   {5, 7, 20000},   {64, 2000, 9},  {32, 100, 8192}};
   for (const auto& [m, n, k] : sizes) {
     std::vector<T> a(static_cast<std::size_t>(m * k)), b(static_cast<std::size_t>(k * n));
     for (T& v : a) v = static_cast<T>(uniform(random));
@@ -90,7 +106,8 @@ TEST_CASE_TEMPLATE("matmul gives the same bits on any number of threads", T, flo
       const auto product = [&](int threads) {
         set_num_threads(threads);
         std::vector<T> c(static_cast<std::size_t>(m * n));
-        kernels::matmul<T>(false, false, m, n, k, a.data(), k, b.data(), n, c.data(), n, false);
+        const bool turned = m == 32;
+        kernels::matmul<T>(false, turned, m, n, k, a.data(), k, b.data(), turned ? k : n, c.data(), n, false);
         return c;
       };
       const auto one = product(1);

@@ -165,7 +165,8 @@ const ConvCase cases[] = {
     square(40, 300, 40, {8, 4, 4, 2, 1, 1}),    square(6, 40, 300, {14, 7, 4, 2, 1, 1}),
     square(2, 33, 40, {64, 32, 3, 2, 2, 2}),    square(3, 24, 150, {31, 16, 3, 2, 2, 2}, 2),
     square(40, 300, 40, {8, 4, 3, 2, 2, 2}),    square(2, 20, 70, {40, 40, 3, 1, 2, 2}),
-    square(20, 300, 40, {9, 9, 3, 1, 2, 2}),
+    square(20, 300, 40, {9, 9, 3, 1, 2, 2}),    square(3, 64, 64, {64, 32, 4, 2, 1, 1}, 4),
+    square(2, 9, 12, {97, 48, 4, 2, 1, 1}),     square(2, 12, 9, {48, 48, 2, 1, 0, 1}),
 };
 
 /// Sizes, paddings and channels at random, of a kernel that a scheme fits.
@@ -259,21 +260,24 @@ TEST_CASE(
   const Restore restore;
   std::mt19937 random(6);
   const ConvCase shapes[] = {square(2, 9, 10, {32, 16, 4, 2, 1, 1}), square(2, 9, 10, {16, 16, 3, 1, 1, 1}),
-                             square(17, 40, 33, {8, 4, 4, 2, 1, 1})};
+                             square(17, 40, 33, {8, 4, 4, 2, 1, 1}), square(2, 9, 10, {32, 16, 3, 2, 2, 2}),
+                             square(2, 9, 10, {36, 36, 3, 1, 2, 2})};
   for (const ConvCase& c : shapes) {
     const ConvGeometry& g = c.geometry;
-    const std::int64_t large = g.axis[0].large, small = g.axis[0].small, stride = g.axis[0].stride;
+    const std::int64_t large = g.axis[0].large, small = g.axis[0].small;
+    const std::int64_t stride = g.axis[0].stride, dilation = g.axis[0].dilation;
     const std::int64_t taps = g.axis[0].kernel * g.axis[1].kernel;
     // The square of 4 x 4 positions of a phase that an element lies in, whatever its channel; a filter.
+    const auto tile = [](std::int64_t i, std::int64_t size, std::int64_t channels, std::int64_t phases) {
+      const std::int64_t row = i / size % size, column = i % size, image = i / (size * size) / channels;
+      const std::int64_t phase = row % phases * phases + column % phases;
+      return ((image * 4 + phase) * size + row / phases / 4) * size + column / phases / 4;
+    };
+    // A dilation of single steps has its phases on both sides.
     const auto y_tile = [&](std::int64_t i) {
-      return (i / (small * small) / g.small_channels * small + i / small % small / 4) * small + i % small / 4;
+      return tile(i, small, g.small_channels, dilation > stride ? dilation : 1);
     };
-    const auto x_tile = [&](std::int64_t i) {
-      const std::int64_t row = i / large % large, column = i % large;
-      const std::int64_t phase = row % stride * stride + column % stride,
-                         image = i / (large * large) / g.large_channels;
-      return ((image * 4 + phase) * large + row / stride / 4) * large + column / stride / 4;
-    };
+    const auto x_tile = [&](std::int64_t i) { return tile(i, large, g.large_channels, std::max(stride, dilation)); };
     const auto filter = [&](std::int64_t i) { return i / taps; };
     const auto check_spoilt = [&](const char* op, const std::vector<float>& values, const std::vector<bool>& depends,
                                   auto&& place) {
@@ -298,7 +302,7 @@ TEST_CASE(
       std::vector<float>& poisoned = in_x ? problem.x : problem.y;
       const std::int64_t size = in_x ? large : small;
       const std::int64_t at =
-          (static_cast<std::int64_t>(poisoned.size()) / (size * size) / 2 * size + size / 2) * size + 1;
+          (static_cast<std::int64_t>(poisoned.size()) / (size * size) / 2 * size + size / 2) * size + 2;
       poisoned[at] = std::numeric_limits<float>::quiet_NaN();
       std::vector<bool> x_depends(problem.x.size()), y_depends(problem.y.size()), w_depends(problem.w.size());
       test::each_product(g, c.batch, [&](std::int64_t x, std::int64_t w, std::int64_t y) {

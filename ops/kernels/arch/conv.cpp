@@ -23,7 +23,8 @@ std::int64_t multiply_add_peak(std::int64_t count, float* sink) {
 
 template <class T>
 constexpr duet::kernels::ConvKernels<T> kernels_of() {
-  return {lanes<T>, tile_columns, {product<T, 1>, product<T, 2>}, pack<T>, unpack<T>, rows<T>, dots<T>, copy_rows<T>};
+  return {lanes<T>,      tile_columns, row_outputs, {product<T, 1>, product<T, 2>}, pack<T>, unpack<T>, rows<T>,
+          interleave<T>, dots<T>,      copy_rows<T>};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <duet/ops/kernels/arch/conv_grid.hpp>
+#include <duet/ops/kernels/arch/conv_lanes.hpp>
 #include <duet/ops/kernels/arch/prelude.hpp>
 #include <duet/ops/kernels/conv_table.hpp>
 
@@ -10,9 +11,35 @@ namespace {
 
 using duet::kernels::RowDots;
 using duet::kernels::RowProduct;
+using duet::kernels::RowZip;
+
+/// Output channels that are computed together: with two vectors of pixels each, their sums and what a term needs
+/// besides fill the registers.
+#if defined(DUET_ARCH_AVX512) || defined(__aarch64__)
+constexpr int row_outputs = 8;
+#elif defined(DUET_ARCH_AVX2)
+constexpr int row_outputs = 6;
+#else
+constexpr int row_outputs = 4;
+#endif
 
 /// What of the last vector of a row exists in the source: all that is read, or only as many pixels as are stored.
 enum class Behind { readable, missing };
+
+/// The elements of two vectors in turn, the first `count` of them.
+template <class T>
+inline __attribute__((always_inline)) void store_interleaved(Batch<T> even, Batch<T> odd, T* to, std::int64_t count) {
+  constexpr int L = lanes<T>;
+  zip<T, 1, L>(even, odd);
+  if (count >= L)
+    even.store_unaligned(to);
+  else
+    store_some<T>(even, to, count);
+  if (count >= 2 * L)
+    odd.store_unaligned(to + L);
+  else if (count > L)
+    store_some<T>(odd, to + L, count - L);
+}
 
 /// `outputs` by `vectors` sums of one row. `valid` pixels of the last vector are stored.
 template <class T, int outputs, int vectors, bool partial, Behind behind = Behind::readable>
@@ -24,7 +51,7 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
   for (int o = 0; o < outputs; ++o) {
     for (int v = 0; v < vectors; ++v) {
       if (!p.accumulate)
-        sum[o][v] = V(p.bias ? p.bias[o] : T(0));
+        sum[o][v] = V(p.bias ? p.bias[p.interleaved ? o / 2 : o] : T(0));
       else if (!partial)
         sum[o][v] = V::load_unaligned(to + o * p.to_output + v * L);
       else
@@ -53,6 +80,14 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
       }
     }
   }
+  if constexpr (outputs % 2 == 0)
+    if (p.interleaved) {
+      for (int o = 0; o < outputs; o += 2)
+        for (int v = 0; v < vectors; ++v)
+          store_interleaved<T>(sum[o][v], sum[o + 1][v], to + o / 2 * p.to_output + 2 * v * L,
+                               2 * (partial ? valid : L));
+      return;
+    }
   for (int o = 0; o < outputs; ++o)
     for (int v = 0; v < vectors; ++v) {
       if (partial)
@@ -65,43 +100,51 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
 template <class T, int outputs>
 void rows_of(const RowProduct<T>& p) {
   constexpr int L = lanes<T>;
-  constexpr int vectors = outputs == 1 ? 8 : outputs <= 3 ? 4 : 3;
+  constexpr int vectors = outputs == 1 ? 8 : outputs <= 3 ? 4 : outputs == 4 ? 3 : 2;
+  const std::int64_t step = p.interleaved ? 2 : 1;  // elements of the output from one pixel to the next
   for (std::int64_t row = 0; row < p.rows; ++row) {
     const T* source = p.source + row * p.source_row;
     T* to = p.to + row * p.to_row;
     std::int64_t i = 0;
     if (p.ahead != nullptr) fetch_some(*p.ahead);
-    for (; i + vectors * L <= p.count; i += vectors * L) row_tile<T, outputs, vectors, false>(p, source + i, to + i, L);
+    for (; i + vectors * L <= p.count; i += vectors * L)
+      row_tile<T, outputs, vectors, false>(p, source + i, to + i * step, L);
     if (vectors > 4 && i + 4 * L <= p.count) {
-      row_tile<T, outputs, 4, false>(p, source + i, to + i, L);
+      row_tile<T, outputs, 4, false>(p, source + i, to + i * step, L);
       i += 4 * L;
     }
-    if (i + 2 * L <= p.count) {
-      row_tile<T, outputs, 2, false>(p, source + i, to + i, L);
+    if (vectors > 2 && i + 2 * L <= p.count) {
+      row_tile<T, outputs, 2, false>(p, source + i, to + i * step, L);
       i += 2 * L;
     }
-    for (; i + L <= p.count; i += L) row_tile<T, outputs, 1, false>(p, source + i, to + i, L);
+    for (; i + L <= p.count; i += L) row_tile<T, outputs, 1, false>(p, source + i, to + i * step, L);
     if (i == p.count) continue;
     if (p.may_overread)
-      row_tile<T, outputs, 1, true>(p, source + i, to + i, p.count - i);
+      row_tile<T, outputs, 1, true>(p, source + i, to + i * step, p.count - i);
     else
-      row_tile<T, outputs, 1, true, Behind::missing>(p, source + i, to + i, p.count - i);
+      row_tile<T, outputs, 1, true, Behind::missing>(p, source + i, to + i * step, p.count - i);
   }
+}
+
+template <class T, int outputs>
+void some_rows(const RowProduct<T>& p) {
+  if (p.outputs == outputs)
+    rows_of<T, outputs>(p);
+  else if constexpr (outputs > 1)
+    some_rows<T, outputs - 1>(p);
 }
 
 template <class T>
 void rows(const RowProduct<T>& p) {
   if (p.outputs == 1 && (p.may_overread || p.bare) && all_grids(p.offset, p.terms, p.source_row)) return grid(p);
-  switch (p.outputs) {
-    case 1:
-      return rows_of<T, 1>(p);
-    case 2:
-      return rows_of<T, 2>(p);
-    case 3:
-      return rows_of<T, 3>(p);
-    default:
-      return rows_of<T, 4>(p);
-  }
+  some_rows<T, row_outputs>(p);
+}
+
+template <class T>
+void interleave(const RowZip<T>& p) {
+  for (std::int64_t i = 0; 2 * i < p.count; i += lanes<T>)
+    store_interleaved<T>(Batch<T>::load_unaligned(p.even + i), Batch<T>::load_unaligned(p.odd + i), p.to + 2 * i,
+                         p.count - 2 * i);
 }
 
 template <class T>

@@ -192,6 +192,52 @@ void gather(const WinogradGather& t) {
       gather_vector<Scheme, 2>(t, v);
 }
 
+/// A vector of pixels of a row, those of the mask.
+template <int step>
+DUET_INLINE F load_piece(const float* from, std::uint32_t mask) {
+  if constexpr (step == 1)
+    return load_masked(from, mask);
+  else
+    return second<0>(load_masked(from, mask), load_masked(from + L, mask >> L));
+}
+
+template <class Scheme, int step>
+DUET_INLINE void pieces_vector(const WinogradPieces& t, int v) {
+  constexpr int m = Scheme::tile, points = Scheme::points;
+  const std::int64_t pieces = std::int64_t{t.vectors} * m;
+  float* to = t.to + v / t.width * t.to_panel + v % t.width * L;
+  F rows[points][points];
+  for (int i = 0; i < points; ++i) {
+    const std::int64_t at = i * pieces + v * m;
+    F pixels[m];
+    for (int p = 0; p < m; ++p) {
+      const float* from = t.source + t.at[at + p];
+      __builtin_prefetch(from + t.ahead, 0, 2);
+      if constexpr (step > 1) __builtin_prefetch(from + t.ahead + L, 0, 2);
+      pixels[p] = load_piece<step>(from, t.first[at + p]);
+    }
+    split(pixels, rows[i]);
+    for (int p = 0; p < m; ++p) pixels[p] = load_piece<step>(t.source + t.at[at + p] + m * step, t.second[at + p]);
+    split_first<Scheme::taps - 1>(pixels, rows[i] + m);
+    Scheme::input(rows[i]);
+  }
+  for (int j = 0; j < points; ++j) {
+    F d[points];
+    for (int i = 0; i < points; ++i) d[i] = rows[i][j];
+    Scheme::input(d);
+    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + (i * points + j) * t.to_point);
+  }
+}
+
+template <class Scheme>
+void pieces(const WinogradPieces& t) {
+  for (int v = 0; v < t.vectors; ++v)
+    if (t.step == 1)
+      pieces_vector<Scheme, 1>(t, v);
+    else
+      pieces_vector<Scheme, 2>(t, v);
+}
+
 template <class Scheme>
 void output(const WinogradOutput& t) {
   constexpr int m = Scheme::tile, points = Scheme::points;
@@ -217,38 +263,19 @@ void output(const WinogradOutput& t) {
         else if (i < t.rows[v * m + p]) {
           float* to = t.to + piece[p] + i * t.to_row;
           __builtin_prefetch(to + t.ahead, 1, 2);
-          pixels[p].store_unaligned(to);
+          if (t.other == nullptr) {
+            pixels[p].store_unaligned(to);
+            continue;
+          }
+          __builtin_prefetch(to + t.ahead + L, 1, 2);
+          const F other = F::load_unaligned(t.other + i * t.other_row + (v * m + p) * L);
+          F even = t.own_first ? pixels[p] : other, odd = t.own_first ? other : pixels[p];
+          zip<float, 1, L>(even, odd);
+          even.store_unaligned(to);
+          odd.store_unaligned(to + L);
         }
       }
     }
-  }
-}
-
-/// Stores the first `count` lanes.
-DUET_INLINE void store_first(const F& value, float* to, std::int64_t count) {
-#if defined(DUET_ARCH_AVX512)
-  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), value);
-#else
-  alignas(64) float lane[L];
-  value.store_aligned(lane);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = lane[i];
-#endif
-}
-
-void interleave(const WinogradZip& t) {
-  for (std::int64_t i = 0; 2 * i < t.count; i += L) {
-    F even = F::load_unaligned(t.even + i), odd = F::load_unaligned(t.odd + i);
-    zip<float, 1, L>(even, odd);
-    const std::int64_t count = t.count - 2 * i;
-    float* to = t.to + 2 * i;
-    if (count >= L)
-      even.store_unaligned(to);
-    else
-      store_first(even, to, count);
-    if (count >= 2 * L)
-      odd.store_unaligned(to + L);
-    else if (count > L)
-      store_first(odd, to + L, count - L);
   }
 }
 
@@ -318,12 +345,12 @@ void spread(const WinogradSpread& t) {
 
 template <class Scheme>
 constexpr WinogradScheme scheme() {
-  return {Scheme::tile,   Scheme::taps,   columns<Scheme>, across<Scheme>, gather<Scheme>,
-          output<Scheme>, filter<Scheme>, collect<Scheme>, spread<Scheme>};
+  return {Scheme::tile,   Scheme::taps,   columns<Scheme>, across<Scheme>,  gather<Scheme>,
+          pieces<Scheme>, output<Scheme>, filter<Scheme>,  collect<Scheme>, spread<Scheme>};
 }
 
 }  // namespace
 
 namespace duet::kernels {
-constinit const WinogradTable DUET_TABLE(winograd_table) = {scheme<Scheme43>(), scheme<Scheme42>(), interleave};
+constinit const WinogradTable DUET_TABLE(winograd_table) = {scheme<Scheme43>(), scheme<Scheme42>()};
 }  // namespace duet::kernels
