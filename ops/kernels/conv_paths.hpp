@@ -6,13 +6,9 @@
 
 namespace duet::kernels {
 
-/// Whether the two phases of an output row take the same source elements, through taps of their own: then conv_by_rows
-/// computes both at once.
-inline bool phases_share_source(const AxisReading& axis) {
-  if (axis.period != 2 || axis.phases != 2 || axis.out != 2 * axis.positions) return false;
-  std::vector<Index> delta[2];
-  for (Index t = 0; t < axis.taps(); ++t) delta[axis.phase[t]].push_back(axis.delta[t]);
-  return delta[0] == delta[1];
+/// Whether conv_by_rows computes the two phases of an output row at once.
+inline bool pairs_phases(const AxisReading& axis) {
+  return axis.period == 2 && axis.phases == 2 && axis.out == 2 * axis.positions;
 }
 
 /// What conv_by_rows costs for a vector of pixels of an output channel, in products of vectors: the products, which
@@ -21,7 +17,7 @@ inline bool phases_share_source(const AxisReading& axis) {
 inline double cost_along_rows(const ConvReading& r, int vector) {
   const double source = static_cast<double>(r.source_channels), out = static_cast<double>(r.out_channels);
   const double products = source * static_cast<double>(r.taps) / static_cast<double>(r.phases());
-  const bool paired = phases_share_source(r.axis[2]);
+  const bool paired = pairs_phases(r.axis[2]);
   const double interleaving = r.axis[2].period == 1 ? 0 : paired ? 1 : 4;
   const double step = static_cast<double>(r.axis[2].step);
   const double splitting = step > 1 ? 0.75 * vector * step * static_cast<double>(r.axis[1].step) * source / out : 0;

@@ -58,7 +58,7 @@ class RowConv {
         source_(source),
         bias_(bias),
         out_(out),
-        paired_(phases_share_source(reading.axis[2])),
+        paired_(pairs_phases(reading.axis[2])),
         chunks_(divide_up(reading.out_channels, k_.row_outputs / (paired_ ? 2 : 1))),
         direct_(reads_directly(reading)),
         blocking_(
@@ -67,7 +67,7 @@ class RowConv {
     blocking_.image_blocks = reading.batch;
     blocking_.images = 1;
     joined_ = direct_ && r_.pointwise() && blocking_.box[2] == r_.axis[2].positions;
-    list_offsets();
+    list_terms();
     arrange_weights(weight);
     if (r_.out_channels == 1 && bare_planes(r_) && blocking_.counts[2] == 1) bare_offset_ = bare_offsets(r_);
   }
@@ -86,41 +86,84 @@ class RowConv {
   }
 
  private:
-  void list_offsets() {
-    const Index row = r_.axis[2].source, depth = row * r_.axis[1].source;
-    for (Index f = 0; f < r_.phases(); ++f) {
-      first_term_.push_back(static_cast<Index>(offset_.size()));
-      for (Index c = 0; c < r_.source_channels; ++c)
-        for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
-          const Index t = r_.order[i];
-          const Index direct = r_.axis[0].delta[r_.tap_along(t, 0)] * depth +
-                               r_.axis[1].delta[r_.tap_along(t, 1)] * row + r_.axis[2].delta[r_.tap_along(t, 2)] +
-                               c * r_.source_plane;
-          offset_.push_back(
-              static_cast<std::int32_t>(direct_ ? direct : c * tile_.channel_stride() + tile_.tap_offset(t)));
-        }
+  /// The taps of a phase, or of a pair of phases of a row: those of both that take the same source element, then those
+  /// of one alone. `offset` and `weight` are where their offsets, and a channel's weights, start.
+  struct Terms {
+    std::vector<std::pair<Index, Index>> shared;
+    std::vector<Index> alone[2];
+    Index offset = 0, weight = 0;
+  };
+
+  /// The tap of phase f with the same place in the source as `tap`, or -1.
+  Index partner(Index tap, Index f) const {
+    for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
+      const Index other = r_.order[i];
+      if (r_.tap_along(tap, 0) == r_.tap_along(other, 0) && r_.tap_along(tap, 1) == r_.tap_along(other, 1) &&
+          r_.axis[2].delta[r_.tap_along(tap, 2)] == r_.axis[2].delta[r_.tap_along(other, 2)])
+        return other;
     }
-    first_term_.push_back(static_cast<Index>(offset_.size()));
+    return -1;
+  }
+
+  Terms terms_of(Index f) const {
+    Terms terms;
+    terms.offset = static_cast<Index>(offset_.size());
+    terms.weight = r_.source_channels * r_.first[f];
+    for (Index i = r_.first[f]; i < r_.first[f + 1]; ++i) {
+      const Index tap = r_.order[i], other = paired_ ? partner(tap, f + 1) : -1;
+      if (paired_ && other < 0)
+        terms.alone[0].push_back(tap);
+      else
+        terms.shared.push_back({tap, other});
+    }
+    for (Index i = r_.first[f + 1]; paired_ && i < r_.first[f + 2]; ++i)
+      if (partner(r_.order[i], f) < 0) terms.alone[1].push_back(r_.order[i]);
+    return terms;
+  }
+
+  void list_terms() {
+    const Index row = r_.axis[2].source, depth = row * r_.axis[1].source;
+    const auto add = [&](Index c, Index t) {
+      const Index direct = r_.axis[0].delta[r_.tap_along(t, 0)] * depth + r_.axis[1].delta[r_.tap_along(t, 1)] * row +
+                           r_.axis[2].delta[r_.tap_along(t, 2)] + c * r_.source_plane;
+      offset_.push_back(static_cast<std::int32_t>(direct_ ? direct : c * tile_.channel_stride() + tile_.tap_offset(t)));
+    };
+    for (Index f = 0; f < r_.phases(); f += paired_ ? 2 : 1) {
+      terms_.push_back(terms_of(f));
+      for (Index c = 0; c < r_.source_channels; ++c)
+        for (const auto& [tap, other] : terms_.back().shared) add(c, tap);
+      for (const std::vector<Index>& alone : terms_.back().alone)
+        for (Index c = 0; c < r_.source_channels; ++c)
+          for (const Index tap : alone) add(c, tap);
+    }
   }
 
   Slice chunk(Index i) const { return slice(r_.out_channels, chunks_, i); }
+  /// Weights of an output channel.
+  Index channel_weights() const { return r_.source_channels * r_.first[r_.phases()]; }
 
   /// Weights as [group][chunk of outputs][phase][channel, tap][output of the chunk], or, for pairs of phases,
-  /// [...][pair][channel, tap][output of the chunk][phase].
+  /// [...][pair][channel, tap][output of the chunk][phase] for the taps of both and as before for those of one.
   void arrange_weights(const T* weight) {
-    weights_.resize(static_cast<std::size_t>(r_.groups * r_.out_channels) * offset_.size());
+    weights_.resize(static_cast<std::size_t>(r_.groups * r_.out_channels * channel_weights()));
     T* to = weights_.data();
     for (Index g = 0; g < r_.groups; ++g)
       for (Index i = 0; i < chunks_; ++i) {
         const Slice outputs = chunk(i);
-        const Index together = paired_ ? 2 : 1;
-        for (Index f = 0; f < r_.phases(); f += together)
+        const auto add = [&](Index c, Index tap, Index other) {
+          const T* from = weight + g * r_.weight_group + c * r_.weight_source;
+          for (Index o = outputs.begin; o < outputs.end; ++o) {
+            *to++ = from[o * r_.weight_out + tap];
+            if (other >= 0) *to++ = from[o * r_.weight_out + other];
+          }
+        };
+        for (const Terms& terms : terms_) {
           for (Index c = 0; c < r_.source_channels; ++c)
-            for (Index t = 0; t < r_.first[f + 1] - r_.first[f]; ++t)
-              for (Index o = outputs.begin; o < outputs.end; ++o)
-                for (Index p = f; p < f + together; ++p)
-                  *to++ = weight[g * r_.weight_group + o * r_.weight_out + c * r_.weight_source +
-                                 r_.order[r_.first[p] + t]];
+            for (const auto& [tap, other] : terms.shared) add(c, tap, other);
+          for (const std::vector<Index>& alone : terms.alone)
+            for (Index c = 0; c < r_.source_channels; ++c)
+              for (const Index tap : alone) add(c, tap, -1);
+        }
       }
   }
 
@@ -201,14 +244,17 @@ class RowConv {
     }
     T* to =
         out_ + (block.image * r_.groups * r_.out_channels + channel) * r_.out_plane + (od * ah.out + oh) * aw.out + ow;
-    const auto set_phase = [&](Index phase) {
-      task.offset = offset_.data() + first_term_[phase];
-      task.terms = first_term_[phase + 1] - first_term_[phase];
-      task.weights = weights_.data() + (group * r_.out_channels + outputs.begin) * static_cast<Index>(offset_.size()) +
-                     first_term_[phase] * outputs.size();
+    const auto set_terms = [&](Index i) {
+      const Terms& terms = terms_[i];
+      const auto count_of = [&](const auto& taps) { return r_.source_channels * static_cast<Index>(taps.size()); };
+      task.offset = offset_.data() + terms.offset;
+      task.terms = count_of(terms.shared);
+      for (int phase = 0; phase < 2; ++phase) task.alone[phase] = count_of(terms.alone[phase]);
+      task.weights = weights_.data() + (group * r_.out_channels + outputs.begin) * channel_weights() +
+                     terms.weight * outputs.size();
     };
     if (aw.period == 1 || paired_) {
-      set_phase(f);
+      set_terms(paired_ ? f / 2 : f);
       task.to = to;
       task.to_output = r_.out_plane;
       task.to_row = ah.period * aw.out;
@@ -222,7 +268,7 @@ class RowConv {
     const Index stretch = blocking_.box[2], out_count = std::min(block.box[2] * aw.period, aw.out - ow);
     for (Index h = 0; h < count; ++h) {
       for (Index fw = 0; fw < aw.phases; ++fw) {
-        set_phase(f + fw);
+        set_terms(f + fw);
         task.source = first_row + h * task.source_row;
         task.to = rows + fw * stretch;
         task.to_output = aw.phases * stretch;
@@ -254,7 +300,7 @@ class RowConv {
   Blocking blocking_;
   SourceTile tile_;
   std::vector<std::int32_t> offset_, bare_offset_;  // the latter empty if planes need a copy
-  std::vector<Index> first_term_;
+  std::vector<Terms> terms_;
   std::vector<T> weights_;
 };
 

@@ -107,8 +107,10 @@ struct RowProduct {
   int outputs;
   std::int64_t rows, count;
   bool accumulate;  ///< add to `to`; the bias is ignored
-  /// Outputs 2 k and 2 k + 1 are the two phases of one row, to[k][row][2 i] and to[k][row][2 i + 1].
+  /// Outputs 2 k and 2 k + 1 are the two phases of one row, to[k][row][2 i] and to[k][row][2 i + 1]. Behind the terms
+  /// of both follow those of the first phase alone, and of the second, with half as many weights each.
   bool interleaved;
+  std::int64_t alone[2];
   bool may_overread;  ///< a vector's worth behind each row of the source may be read
   Ahead* ahead;       ///< or null; some of it is asked for with each row, or tile of rows
   /// Only for one output (or one list) of 3 x 3 taps: the source is a plane as it is, and what lies left and right of

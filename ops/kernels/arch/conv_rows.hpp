@@ -41,6 +41,39 @@ inline __attribute__((always_inline)) void store_interleaved(Batch<T> even, Batc
     store_some<T>(odd, to + L, count - L);
 }
 
+/// Adds `terms` terms to every `step`-th output from `first` on, and moves on behind them.
+template <int first, int step, class T, int outputs, int vectors, Behind behind>
+inline __attribute__((always_inline)) void add_terms(Batch<T> (&sum)[outputs][vectors], const T* source,
+                                                     const std::int32_t*& offset, const T*& weights, std::int64_t terms,
+                                                     std::int64_t valid) {
+  using V = Batch<T>;
+  constexpr int L = lanes<T>, used = outputs / step;
+  for (const std::int32_t* const end = offset + terms; offset != end; ++offset, weights += used) {
+    const T* from = source + *offset;
+    if constexpr (behind == Behind::missing) {
+      const V pixels = load_some<T>(from, valid);
+      for (int o = 0; o < used; ++o)
+        sum[first + o * step][0] = xsimd::fma(V(weights[o]), pixels, sum[first + o * step][0]);
+    } else if constexpr (used < vectors) {  // keep the fewer of the two in registers
+      V weight[used];
+      for (int o = 0; o < used; ++o) weight[o] = V(weights[o]);
+      for (int v = 0; v < vectors; ++v) {
+        const V pixels = V::load_unaligned(from + v * L);
+        for (int o = 0; o < used; ++o)
+          sum[first + o * step][v] = xsimd::fma(weight[o], pixels, sum[first + o * step][v]);
+      }
+    } else {
+      V pixels[vectors];
+      for (int v = 0; v < vectors; ++v) pixels[v] = V::load_unaligned(from + v * L);
+      for (int o = 0; o < used; ++o) {
+        const V weight(weights[o]);
+        for (int v = 0; v < vectors; ++v)
+          sum[first + o * step][v] = xsimd::fma(weight, pixels[v], sum[first + o * step][v]);
+      }
+    }
+  }
+}
+
 /// `outputs` by `vectors` sums of one row. `valid` pixels of the last vector are stored.
 template <class T, int outputs, int vectors, bool partial, Behind behind = Behind::readable>
 inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, const T* source, T* to,
@@ -58,30 +91,13 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
         sum[o][v] = load_some<T>(to + o * p.to_output, valid);
     }
   }
+  const std::int32_t* offset = p.offset;
   const T* weights = p.weights;
-  for (std::int64_t term = 0; term < p.terms; ++term, weights += outputs) {
-    const T* from = source + p.offset[term];
-    if constexpr (behind == Behind::missing) {
-      const V pixels = load_some<T>(from, valid);
-      for (int o = 0; o < outputs; ++o) sum[o][0] = xsimd::fma(V(weights[o]), pixels, sum[o][0]);
-    } else if constexpr (outputs < vectors) {  // keep the fewer of the two in registers
-      V weight[outputs];
-      for (int o = 0; o < outputs; ++o) weight[o] = V(weights[o]);
-      for (int v = 0; v < vectors; ++v) {
-        const V pixels = V::load_unaligned(from + v * L);
-        for (int o = 0; o < outputs; ++o) sum[o][v] = xsimd::fma(weight[o], pixels, sum[o][v]);
-      }
-    } else {
-      V pixels[vectors];
-      for (int v = 0; v < vectors; ++v) pixels[v] = V::load_unaligned(from + v * L);
-      for (int o = 0; o < outputs; ++o) {
-        const V weight(weights[o]);
-        for (int v = 0; v < vectors; ++v) sum[o][v] = xsimd::fma(weight, pixels[v], sum[o][v]);
-      }
-    }
-  }
+  add_terms<0, 1, T, outputs, vectors, behind>(sum, source, offset, weights, p.terms, valid);
   if constexpr (outputs % 2 == 0)
     if (p.interleaved) {
+      add_terms<0, 2, T, outputs, vectors, behind>(sum, source, offset, weights, p.alone[0], valid);
+      add_terms<1, 2, T, outputs, vectors, behind>(sum, source, offset, weights, p.alone[1], valid);
       for (int o = 0; o < outputs; o += 2)
         for (int v = 0; v < vectors; ++v)
           store_interleaved<T>(sum[o][v], sum[o + 1][v], to + o / 2 * p.to_output + 2 * v * L,
