@@ -109,7 +109,7 @@ class WinogradConv {
 
   void run_by_blocks() const;
   void run_by_chunks() const;
-  void transform_inputs(const WinogradSource& source, Index group, Slice channels, Index part, float* working,
+  void transform_inputs(const Block& block, Index output, Index group, Slice channels, float* working,
                         float* input) const;
   void multiply(const WinogradFilters& layout, Slice chunk, Slice sources, Index panels, const float* filters,
                 const float* input, float* sums) const;
@@ -129,13 +129,11 @@ class WinogradConv {
   Index input_point_ = 0, sums_point_ = 0;
 };
 
-/// Transforms some channels of a group for one of the parts that add up.
-void WinogradConv::transform_inputs(const WinogradSource& source, Index group, Slice channels, Index part,
-                                    float* working, float* input) const {
-  source.prepare(working);
-  for (Index c = channels.begin; c < channels.end; ++c)
-    source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, working,
-                     input + (part * r_.source_channels + c) * plan_.width, input_point_, rows_ * plan_.width);
+/// Transforms some channels of a group for the parts that add up to an output.
+void WinogradConv::transform_inputs(const Block& block, Index output, Index group, Slice channels, float* working,
+                                    float* input) const {
+  transform_channels(r_, plan_, block.sources.data() + output, channels,
+                     source_ + group * r_.source_channels * r_.source_plane, working, input, input_point_);
 }
 
 /// The products of a chunk of output channels, numbered within `filters`, with some source channels, added to those of
@@ -187,7 +185,7 @@ void WinogradConv::run_by_blocks() const {
   const Index groups =
       at_once < r_.out_channels ? 1 : std::clamp<Index>(filter_bytes / (group_filters * float_bytes), 1, r_.groups);
   const Scratch filters(float_bytes * groups * group_filters);
-  const Index blocks = plan_.blocks(), parts = plan_.adding_parts();
+  const Index blocks = plan_.blocks();
   const Slice all_sources{0, r_.source_channels};
   const auto compute = [&](const Block& block, Index group, Slice channels, Slice share, const float* transformed,
                            Reused& memory) {
@@ -196,7 +194,7 @@ void WinogradConv::run_by_blocks() const {
     float* sums = input + points * input_point_;
     float *working = sums + points * sums_point_, *stage = working + block.working, *first_phases = stage + staged;
     for (Index o = 0; o < outputs_; ++o) {
-      for (Index s = 0; s < parts; ++s) transform_inputs(block.sources[o + s], group, all_sources, s, working, input);
+      transform_inputs(block, o, group, all_sources, working, input);
       for (Index k = share.begin; k < share.end; k += chunk_) {
         const Slice chunk{k, std::min(share.end, k + chunk_)};
         multiply(layout, chunk, all_sources, block.panels, transformed + o * layout.output(), input, sums);
@@ -245,11 +243,10 @@ void WinogradConv::run_by_chunks() const {
   };
   const auto transform = [&](Index group, Index first_output, Index item) {
     const Index c = item % channel_runs * input_channels, rest = item / channel_runs;
-    const Index s = rest % parts, block = rest / parts % blocks, phase = rest / parts / blocks;
+    const Index block = rest % blocks, phase = rest / blocks;
     const Scratch working(float_bytes * all[block].working);
-    transform_inputs(all[block].sources[first_output + phase + s], group,
-                     {c, std::min(r_.source_channels, c + input_channels)}, s, working.as<float>(),
-                     input_of(phase, block));
+    transform_inputs(all[block], first_output + phase, group, {c, std::min(r_.source_channels, c + input_channels)},
+                     working.as<float>(), input_of(phase, block));
   };
   const auto compute = [&](Index group, Index first_output, Slice chunk) {
     const Index staged = all[0].targets[0].staged(), kept = keeps() ? blocks * chunk_ * staged : 0;
@@ -272,7 +269,7 @@ void WinogradConv::run_by_chunks() const {
   };
   for (Index group = 0; group < r_.groups; ++group)
     for (Index output = 0; output < outputs_; output += together) {
-      parallel_for(together * blocks * parts * channel_runs, 1, [&](Index begin, Index end) {
+      parallel_for(together * blocks * channel_runs, 1, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) transform(group, output, i);
       });
       parallel_for(divide_up(r_.out_channels, chunk_), 1, [&](Index begin, Index end) {

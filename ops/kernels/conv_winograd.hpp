@@ -91,6 +91,12 @@ class WinogradSource {
   int vectors_;
 };
 
+/// The input transforms of some channels of a group for the parts that add up, whose sources follow `source`: to
+/// to[point][panel][part, channel][lane], points `to_point` apart. `planes` are the group's in image 0; `working` has
+/// room for each part in turn.
+void transform_channels(const ConvReading& reading, const WinogradPlan& plan, const WinogradSource* source,
+                        Slice channels, const float* planes, float* working, float* to, Index to_point);
+
 /// The transformed filters between up to `at_once` output channels and `sources` source channels, at each point a
 /// matrix of output channels by rows (part, source channel) whose element (k, row) stands at
 /// column_offset[k] + row_offset[row].

@@ -183,4 +183,22 @@ void WinogradSource::transform(const float* source, float* work, float* to, Inde
   plan_.scheme->across(across);
 }
 
+void transform_channels(const ConvReading& reading, const WinogradPlan& plan, const WinogradSource* source,
+                        Slice channels, const float* planes, float* working, float* to, Index to_point) {
+  const Index parts = plan.adding_parts(), rows = parts * reading.source_channels;
+  const auto transform = [&](Index part, Index c) {
+    source[part].transform(planes + c * reading.source_plane, working,
+                           to + (part * reading.source_channels + c) * plan.width, to_point, rows * plan.width);
+  };
+  if (source[0].size() == 0) {  // the pixels of a channel serve all parts while they are near
+    for (Index c = channels.begin; c < channels.end; ++c)
+      for (Index part = 0; part < parts; ++part) transform(part, c);
+    return;
+  }
+  for (Index part = 0; part < parts; ++part) {
+    source[part].prepare(working);
+    for (Index c = channels.begin; c < channels.end; ++c) transform(part, c);
+  }
+}
+
 }  // namespace duet::kernels

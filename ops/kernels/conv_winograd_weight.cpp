@@ -76,7 +76,7 @@ class WinogradWeight {
   void transform_slab(Slice blocks, float* inputs, float* outputs) const;
   void sum_chunk(Index group, Index panel, Slice channels, Index blocks, const float* inputs, const float* outputs,
                  float* sums) const;
-  void transform_input(Index group, Index block, Slice channels, Index part, float* input) const;
+  void transform_input(Index group, Index block, Slice channels, float* input) const;
   void spread_output(Index group, Index block, const Panel& panel, float* to) const;
   std::vector<std::int32_t> column_offsets(Slice channels) const;
   void multiply(PanelProduct<float> product, const Panel& panel, Index block, const float* input, const float* output,
@@ -148,7 +148,7 @@ void WinogradWeight::accumulate(Index group, Slice blocks, float* sums) const {
   product.column_offset = columns.data();
   product.columns = rows_;
   for (Index b = blocks.begin; b < blocks.end; ++b) {
-    for (Index s = 0; s < parts_; ++s) transform_input(group, b, {0, r_.source_channels}, s, input);
+    transform_input(group, b, {0, r_.source_channels}, input);
     product.accumulate = b > blocks.begin;
     for (Index p = 0; p < panels(); ++p) {
       spread_output(group, b, panels_[p], output);
@@ -198,13 +198,12 @@ void WinogradWeight::run_by_chunks() const {
 /// [group][panel][block][point][tile][lane].
 void WinogradWeight::transform_slab(Slice slab, float* inputs, float* outputs) const {
   const Index points = plan_.points(), runs = divide_up(r_.source_channels, input_channels);
-  const Index input_items = r_.groups * slab.size() * parts_ * runs;
+  const Index input_items = r_.groups * slab.size() * runs;
   parallel_for(input_items + r_.groups * slab.size() * panels(), 1, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       if (i < input_items) {
-        const Index c = i % runs * input_channels, s = i / runs % parts_, at = i / runs / parts_ % slab.size();
-        const Index group = i / runs / parts_ / slab.size();
-        transform_input(group, slab.begin + at, {c, std::min(r_.source_channels, c + input_channels)}, s,
+        const Index c = i % runs * input_channels, at = i / runs % slab.size(), group = i / runs / slab.size();
+        transform_input(group, slab.begin + at, {c, std::min(r_.source_channels, c + input_channels)},
                         inputs + (group * slab_ + at) * points * input_point_);
       } else {
         const Index j = i - input_items, at = j % slab.size(), p = j / slab.size() % panels();
@@ -216,13 +215,17 @@ void WinogradWeight::transform_slab(Slice slab, float* inputs, float* outputs) c
   });
 }
 
-void WinogradWeight::transform_input(Index group, Index block, Slice channels, Index part, float* input) const {
-  const WinogradSource source(r_, plan_, plan_.parts[part], tile_runs(plan_, block * plan_.block));
-  const Scratch working(float_bytes * source.size());
-  source.prepare(working.as<float>());
-  for (Index c = channels.begin; c < channels.end; ++c)
-    source.transform(source_ + (group * r_.source_channels + c) * r_.source_plane, working.as<float>(),
-                     input + (part * r_.source_channels + c) * plan_.width, input_point_, rows_ * plan_.width);
+void WinogradWeight::transform_input(Index group, Index block, Slice channels, float* input) const {
+  const std::vector<TileRun> runs = tile_runs(plan_, block * plan_.block);
+  std::vector<WinogradSource> sources;
+  Index working = 0;
+  for (const WinogradPart& part : plan_.parts) {
+    sources.emplace_back(r_, plan_, part, runs);
+    working = std::max(working, sources.back().size());
+  }
+  const Scratch scratch(float_bytes * working);
+  transform_channels(r_, plan_, sources.data(), channels, source_ + group * r_.source_channels * r_.source_plane,
+                     scratch.as<float>(), input, input_point_);
 }
 
 /// Where the inputs of each part's channels stand.
