@@ -38,6 +38,13 @@ bool surrounded(Index first, Index count, Index total, int vector) {
   return first > 0 && total - (first + count) >= 2 * vector;
 }
 
+/// Outputs of a register tile. Where a sum has few products its store is what costs, and many planes at once, often a
+/// power of two apart, displace each other in the first-level cache.
+Index outputs_at_once(const ConvReading& r, Index most) {
+  constexpr Index few_products = 16, few_outputs = 4;
+  return r.source_channels * r.taps < few_products * r.phases() ? std::min(few_outputs, most) : most;
+}
+
 /// The offsets of all taps of all channels in planes as they are.
 std::vector<std::int32_t> bare_offsets(const ConvReading& r) {
   std::vector<std::int32_t> list;
@@ -59,7 +66,7 @@ class RowConv {
         bias_(bias),
         out_(out),
         paired_(pairs_phases(reading.axis[2])),
-        chunks_(divide_up(reading.out_channels, k_.row_outputs / (paired_ ? 2 : 1))),
+        chunks_(divide_up(reading.out_channels, outputs_at_once(reading, k_.row_outputs) / (paired_ ? 2 : 1))),
         direct_(reads_directly(reading)),
         blocking_(
             choose_blocking(reading, least_pixels, most_pixels, divide_up(wanted_items, reading.groups), sizeof(T))),
