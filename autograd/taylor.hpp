@@ -38,6 +38,6 @@ TaylorResult taylor_test_function(const TensorsFunction& function, const Tensor&
 template <class F>
 TaylorResult taylor_test(F&& function, const Tensor& x, const Tensor& direction, const TaylorOptions& options = {}) {
   return taylor_test_function(tensors_function(std::forward<F>(function)), x, direction, options);
-}  ///< the same for any callable
+}  ///< the same for any callable; see taylor_test_function()
 
 }  // namespace duet

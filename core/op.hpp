@@ -128,7 +128,7 @@ struct OpDef {
 };
 
 /// Runs an op: shape rule, forward, and where gradients are recorded and some input requires one, a node on the
-/// tape. Undefined tensors stand for absent optional inputs.
+/// tape. Undefined tensors stand for absent optional inputs. Throws what the shape rule and forward throw.
 Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options = {});
 Tensors apply(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
 /// The same for an op of one output.

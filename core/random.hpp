@@ -40,11 +40,11 @@ class Generator {
 Generator& default_generator();
 void manual_seed(std::uint64_t seed);  ///< starts default_generator() anew
 
-/// Uniform in [0, 1).
+/// A tensor of `shape`, uniform in [0, 1). Here and below ShapeError for an impossible size; DtypeError for integers.
 Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
 /// Normal, mean 0 and deviation 1 (Box and Muller 1958).
 Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
-/// Integers uniform in [low, high), i64 unless asked otherwise; ValueError if high <= low.
+/// Integers uniform in [low, high), in any dtype, i64 unless asked otherwise; ValueError if high <= low.
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, TensorOptions options = {.dtype = i64},
                Generator& generator = default_generator());
 /// A permutation of 0 … n-1, i64 (Fisher and Yates).
