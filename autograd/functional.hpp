@@ -28,7 +28,7 @@ Product hvp_function(const TensorsFunction& function, const Tensors& inputs, con
 std::vector<Tensors> jacobian_function(const TensorsFunction& function, const Tensors& inputs);  ///< see jacobians()
 std::vector<Tensors> hessian_function(const TensorsFunction& function, const Tensors& inputs);   ///< see hessians()
 
-/// sum_j J_ji^T cotangent_j for each input i: one backward. Empty cotangents: ones, for outputs of one element. Zeros
+/// sum_j J_ji^T cotangent_j for each input i, in its shape: one backward. Empty cotangents: ones, for outputs of one element. Zeros
 /// for an input on which nothing depends. AutogradError for a cotangent that does not fit its output.
 template <class F>
 Product vjp(F&& function, const Tensors& inputs, const Tensors& cotangents = {}, const ProductOptions& options = {}) {

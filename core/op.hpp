@@ -131,7 +131,7 @@ struct OpDef {
 /// tape. Undefined tensors stand for absent optional inputs. Throws what the shape rule and forward throw.
 Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options = {});
 Tensors apply(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
-/// The same for an op of one output.
+/// The same for an op of one output; see apply().
 Tensor apply1(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
 
 }  // namespace duet

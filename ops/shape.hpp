@@ -1,5 +1,5 @@
-// Ops that view, move, copy or convert elements without computing with them, of any dtype. Those called a view share
-// x's memory. Dims may count from the end; ShapeError out of range.
+// Ops that view, move, copy or convert elements without computing with them, of any shape and dtype. Those called a
+// view share x's memory. Dims may count from the end; ShapeError out of range.
 #pragma once
 
 #include <optional>

@@ -20,7 +20,8 @@ double grad_norm(const std::vector<Tensor>& parameters, double norm_type = 2);
 /// they had. ValueError for a max_norm or norm_type that is not positive.
 double clip_grad_norm_(const std::vector<Tensor>& parameters, double max_norm, const ClipOptions& options = {});
 
-/// Brings each element of each gradient into [-clip_value, clip_value]; ValueError for a negative one.
+/// Brings each element of each gradient, whatever its shape, into [-clip_value, clip_value]; ValueError for a negative
+/// one.
 void clip_grad_value_(const std::vector<Tensor>& parameters, double clip_value);
 
 }  // namespace duet::optim

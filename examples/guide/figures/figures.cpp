@@ -237,7 +237,7 @@ void landscape(const std::string& folder) {
     svg.line(x0, y0, x1, y1, "#b3541e", 2);
     svg.dot(x0, y0, 2.2, "#b3541e");
   }
-  svg.label(20, 24, "(1 - a)^2 + 3 (b - a^2)^2, a to the right, b upwards: gradient descent");
+  svg.label(20, 24, "(1 - a)^2 + 3 (b - a^2)^2, a to the right, b upwards");
   svg.save(folder + "/landscape.svg");
 }
 
