@@ -43,8 +43,6 @@ Tensor channel_sum(const Tensor& gradient) {
   return sum(gradient, {.dim = dims});
 }
 
-}  // namespace
-
 // The ops. The ranks differ in names alone, so each is written once, for N spatial axes. First the three as functions
 // of a call that carries options or a geometry: what the public functions call, and what the derivatives call.
 
@@ -54,8 +52,6 @@ template <int N>
 Tensor transpose_primitive(const Tensor& y, const Tensor& w, const Tensor& bias, const ConvTransposeCall<N>& call);
 template <int N>
 Tensor weight_primitive(const Tensor& x, const Tensor& y, const ConvWeightCall<N>& call);
-
-namespace {
 
 template <int N>
 OpPtr make_conv() {
@@ -156,6 +152,19 @@ const OpPtr& weight_op() {
   return op;
 }
 
+template <int N>
+Tensor conv_primitive(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvCall<N>& call) {
+  return apply1(conv_op<N>(), {x, w, bias}, call);
+}
+template <int N>
+Tensor transpose_primitive(const Tensor& y, const Tensor& w, const Tensor& bias, const ConvTransposeCall<N>& call) {
+  return apply1(transpose_op<N>(), {y, w, bias}, call);
+}
+template <int N>
+Tensor weight_primitive(const Tensor& x, const Tensor& y, const ConvWeightCall<N>& call) {
+  return apply1(weight_op<N>(), {x, y}, call);
+}
+
 /// Runs f on x with a batch dimension of one if x came without.
 template <int N, class F>
 Tensor batched(const Tensor& x, F f) {
@@ -169,19 +178,6 @@ Tensor batched(const Tensor& x, F f) {
 }
 
 }  // namespace
-
-template <int N>
-Tensor conv_primitive(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvCall<N>& call) {
-  return apply1(conv_op<N>(), {x, w, bias}, call);
-}
-template <int N>
-Tensor transpose_primitive(const Tensor& y, const Tensor& w, const Tensor& bias, const ConvTransposeCall<N>& call) {
-  return apply1(transpose_op<N>(), {y, w, bias}, call);
-}
-template <int N>
-Tensor weight_primitive(const Tensor& x, const Tensor& y, const ConvWeightCall<N>& call) {
-  return apply1(weight_op<N>(), {x, y}, call);
-}
 
 // The public names, which differ by rank alone.
 #define DUET_CONV(N)                                                                                                   \
