@@ -40,11 +40,12 @@ def link(identifier):
 
 def first_comment(path):
     lines = re.match(r"(//.*\n)*", (ROOT / path).read_text())[0].splitlines()
-    return " ".join(line.lstrip("/ ") for line in lines)
+    return " ".join(line[3:] for line in lines)
 
 
 def first_sentence(path):
-    return re.split(r"(?<=[.:]) ", first_comment(path))[0].rstrip(":")
+    text = re.sub(r" \([^()]*\.[^()]*\)", "", first_comment(path))  # a source, whose points end no sentence
+    return re.split(r"(?<=\.) |:? (?=    |#include)", text)[0].rstrip(":")
 
 
 def says_too_little(functions):
