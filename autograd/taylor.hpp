@@ -17,6 +17,7 @@ struct TaylorOptions {
   std::uint64_t seed = 0;   ///< of the covector that makes an output of several elements a scalar
 };
 
+/// Remainders for falling steps; true if they fall as those of a right derivative do.
 struct TaylorResult {
   int order = 1;
   std::vector<double> steps = {}, remainders = {};

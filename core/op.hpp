@@ -106,6 +106,7 @@ struct Sample {
   std::vector<int> by = {};  ///< inputs differentiated; empty: every floating one
 };
 
+/// An op: what it computes, on which shapes, its derivative, and the calls on which all of that is checked.
 struct OpDef {
   std::string name;
   std::string doc;                       ///< one line: what it computes

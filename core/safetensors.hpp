@@ -16,6 +16,7 @@ using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 /// Text by name.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
+/// What a file holds.
 struct SafetensorsFile {
   NamedTensors tensors;  ///< in the order of the header
   Metadata metadata;     ///< what `__metadata__` holds

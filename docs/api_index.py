@@ -2,8 +2,8 @@
 """Writes the page that lists every public header with its classes and functions, from doxygen's XML: api_index.py XML.
 Each name leads to its place in the API pages, which lie in api/ beside the page.
 
-Ends with an error if a public function, free or of a class, lacks a doc comment; one is enough for all overloads of a
-name. Not asked for is what the name says: constructors, operators, overrides of what a base documents, the `fields` by
+Ends with an error if a public function, free or of a class, lacks a doc comment, or a class; one is enough for all overloads
+of a name, and options say at their fields what they are. Not asked for is what the name says: constructors, operators, overrides of what a base documents, the `fields` by
 which options are walked, and a handful below.
 
 Of a free function that takes tensors the comment has to say what shapes they have and which errors are thrown: itself, in
@@ -17,7 +17,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SAY_THEMSELVES = {"fields", "begin", "end", "size", "empty", "zeros", "ones", "zeros_like", "ones_like", "parse_npz", "after_vjp"}
+SAY_THEMSELVES = {"fields", "begin", "end", "size", "empty", "zeros", "ones", "zeros_like", "ones_like", "parse_npz", "after_vjp",
+                  "DtypeOf", "Callable", "FunctionRef"}
 NO_SHAPES = {"begin_in_place", "summary"}
 THROW_NOTHING = {"to_string", "spec_of", "tape_rows", "to_table", "to_dot", "to_mermaid", "clone_tensors"}
 SHAPES = re.compile(r"\([^()]*(,|…|\.\.\.)[^()]*\)|shape|dimension|broadcast|scalar|rank|\bsize|n × n", re.I)
@@ -85,6 +86,8 @@ def main():
                 free += [(scope, member) for member in functions]
             if kind != "namespace":
                 names[header(compound)].setdefault("::".join(parts[1:]), link(compound.get("id")))
+                if not comment(compound) and len(parts) <= 3 and not parts[-1].endswith("Options") and parts[-1] not in SAY_THEMSELVES:
+                    bare.add((header(compound), int(compound.find("location").get("line")), f"{scope} has no doc comment"))
             for member in functions:
                 name, count = member.findtext("name"), count + 1
                 if kind == "namespace" and not name.startswith("operator"):

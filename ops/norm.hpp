@@ -62,6 +62,7 @@ struct NormalizeOptions {
   }
 };
 
+/// What a batch norm gives back.
 struct BatchNormResult {
   Tensor y;
   Tensor running_mean, running_var;  ///< the new ones in training, the given ones otherwise; no gradient flows
