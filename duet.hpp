@@ -25,6 +25,7 @@
 #include <duet/ops/compare.hpp>
 #include <duet/ops/conv.hpp>
 #include <duet/ops/conv_geometry.hpp>
+#include <duet/ops/conv_options.hpp>
 #include <duet/ops/dropout.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/fast_convolutions.hpp>

@@ -28,7 +28,7 @@ Product hvp_function(const TensorsFunction& function, const Tensors& inputs, con
 std::vector<Tensors> jacobian_function(const TensorsFunction& function, const Tensors& inputs);  ///< see jacobians()
 std::vector<Tensors> hessian_function(const TensorsFunction& function, const Tensors& inputs);   ///< see hessians()
 
-/// sum_j J_ji^T cotangent_j for each input i: one backward. Empty cotangents: ones, for outputs of one element. Zeros
+/// sum_j J_ji^T cotangent_j for each input i, in its shape: one backward. Empty cotangents: ones, for outputs of one element. Zeros
 /// for an input on which nothing depends. AutogradError for a cotangent that does not fit its output.
 template <class F>
 Product vjp(F&& function, const Tensors& inputs, const Tensors& cotangents = {}, const ProductOptions& options = {}) {
@@ -49,12 +49,12 @@ Product hvp(F&& function, const Tensors& inputs, const Tensors& vectors, const P
 }
 
 /// jacobians(f, inputs)[j][i] has the shape of output j followed by that of input i; one backward per element of the
-/// outputs. The result is off the tape.
+/// outputs. The result is off the tape. Throws what the function throws.
 template <class F>
 std::vector<Tensors> jacobians(F&& function, const Tensors& inputs) {
   return jacobian_function(tensors_function(std::forward<F>(function)), inputs);
 }
-/// The Jacobian of a function of one tensor by it; of its first output, if it has several.
+/// The Jacobian of a function of one tensor by it; of its first output, if it has several. See jacobians().
 template <class F>
 Tensor jacobian(F&& function, const Tensor& input) {
   return jacobian_function(tensors_function(std::forward<F>(function)), Tensors{input}).at(0).at(0);
@@ -69,6 +69,6 @@ std::vector<Tensors> hessians(F&& function, const Tensors& inputs) {
 template <class F>
 Tensor hessian(F&& function, const Tensor& input) {
   return hessian_function(tensors_function(std::forward<F>(function)), Tensors{input}).at(0).at(0);
-}  ///< the Hessian of a function of one tensor by it
+}  ///< the Hessian of a function of one tensor by it; see hessians()
 
 }  // namespace duet

@@ -10,12 +10,14 @@
 
 namespace duet {
 
+/// A check that failed.
 struct SweepFailure {
   std::string sample;  ///< empty where the op itself is at fault
   std::string check;   ///< "doc", "shape", "gradcheck", …
   std::string message;
 };
 
+/// What a sweep over an op found; true if nothing failed.
 struct SweepReport {
   std::string op;
   int samples = 0;

@@ -17,6 +17,7 @@ struct TaylorOptions {
   std::uint64_t seed = 0;   ///< of the covector that makes an output of several elements a scalar
 };
 
+/// Remainders for falling steps; true if they fall as those of a right derivative do.
 struct TaylorResult {
   int order = 1;
   std::vector<double> steps = {}, remainders = {};
@@ -38,6 +39,6 @@ TaylorResult taylor_test_function(const TensorsFunction& function, const Tensor&
 template <class F>
 TaylorResult taylor_test(F&& function, const Tensor& x, const Tensor& direction, const TaylorOptions& options = {}) {
   return taylor_test_function(tensors_function(std::forward<F>(function)), x, direction, options);
-}  ///< the same for any callable
+}  ///< the same for any callable; see taylor_test_function()
 
 }  // namespace duet

@@ -10,6 +10,7 @@ namespace duet {
 /// Alignment of every block, in bytes: a cache line, and the widest vector.
 inline constexpr std::size_t alignment = 64;
 
+/// Memory of this process that tensors and scratch buffers take, or have taken.
 struct MemoryStats {
   std::int64_t in_use = 0;        ///< bytes in live blocks
   std::int64_t peak_in_use = 0;   ///< the most that in_use has been since reset_peak_memory()

@@ -17,9 +17,9 @@
 
 namespace duet {
 
-/// A tensor as DLPack sees it, sharing its memory, which lives until the taker calls the deleter. The taker may write
-/// to it at any time, so this counts as handing out a writable pointer: AutogradError for a tensor on the tape
-/// (detach() it first), ValueError for an undefined one.
+/// A tensor of any shape as DLPack sees it, sharing its memory, which lives until the taker calls the deleter. The
+/// taker may write to it at any time, so this counts as handing out a writable pointer: AutogradError for a tensor on
+/// the tape (detach() it first), ValueError for an undefined one.
 inline DLManagedTensor* to_dlpack(Tensor tensor) {
   if (!tensor.defined()) throw ValueError("[to_dlpack] the tensor is undefined");
   if (tensor.requires_grad())

@@ -20,8 +20,8 @@ Tensor load_npy(const std::string& path);
 /// The same from memory; `name` stands in errors. The tensor may be a view of the bytes, which `owner` keeps alive.
 Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner);
 
-/// Writes a tensor of any strides, for numpy.load. The file appears whole or not at all. ValueError for an undefined
-/// tensor; IoError where the system refuses.
+/// Writes a tensor of any shape and strides, for numpy.load. The file appears whole or not at all. ValueError for an
+/// undefined tensor; IoError where the system refuses.
 void save_npy(const std::string& path, const Tensor& tensor);
 
 /// How much load_npz unpacks.
@@ -39,8 +39,8 @@ NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, 
 struct NpzOptions {
   bool compressed = false;  ///< deflate, as savez_compressed
 };
-/// Writes tensors of any strides, for numpy.load; equal tensors give equal files. ValueError for a name that is empty,
-/// comes twice or is longer than 65000 bytes, or an undefined tensor; IoError where the system refuses.
+/// Writes tensors of any shapes and strides, for numpy.load; equal tensors give equal files. ValueError for a name that
+/// is empty, comes twice or is longer than 65000 bytes, or an undefined tensor; IoError where the system refuses.
 void save_npz(const std::string& path, const NamedTensors& tensors, const NpzOptions& options = {});
 
 }  // namespace duet

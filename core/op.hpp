@@ -106,6 +106,7 @@ struct Sample {
   std::vector<int> by = {};  ///< inputs differentiated; empty: every floating one
 };
 
+/// An op: what it computes, on which shapes, its derivative, and the calls on which all of that is checked.
 struct OpDef {
   std::string name;
   std::string doc;                       ///< one line: what it computes
@@ -128,10 +129,10 @@ struct OpDef {
 };
 
 /// Runs an op: shape rule, forward, and where gradients are recorded and some input requires one, a node on the
-/// tape. Undefined tensors stand for absent optional inputs.
+/// tape. Undefined tensors stand for absent optional inputs. Throws what the shape rule and forward throw.
 Tensors apply(const OpPtr& op, std::span<const Tensor> inputs, const AnyOptions& options = {});
 Tensors apply(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
-/// The same for an op of one output.
+/// The same for an op of one output; see apply().
 Tensor apply1(const OpPtr& op, std::initializer_list<Tensor> inputs, const AnyOptions& options = {});
 
 }  // namespace duet

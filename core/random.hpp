@@ -1,6 +1,7 @@
 // Random numbers by counting: Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
 // 2011). Element i of a tensor depends on the seed, on how many numbers were drawn before, and on i: not on the
-// number of threads, and not on the SIMD table.
+// number of threads, and not on the SIMD table. Tensors of an impossible size are a ShapeError, normal and uniform
+// integers a DtypeError.
 #pragma once
 
 #include <cstdint>
@@ -40,11 +41,11 @@ class Generator {
 Generator& default_generator();
 void manual_seed(std::uint64_t seed);  ///< starts default_generator() anew
 
-/// Uniform in [0, 1).
+/// A tensor of `shape`, uniform in [0, 1).
 Tensor rand(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
 /// Normal, mean 0 and deviation 1 (Box and Muller 1958).
 Tensor randn(const Shape& shape, TensorOptions options = {}, Generator& generator = default_generator());
-/// Integers uniform in [low, high), i64 unless asked otherwise; ValueError if high <= low.
+/// Integers uniform in [low, high), in any dtype, i64 unless asked otherwise; ValueError if high <= low.
 Tensor randint(std::int64_t low, std::int64_t high, const Shape& shape, TensorOptions options = {.dtype = i64},
                Generator& generator = default_generator());
 /// A permutation of 0 … n-1, i64 (Fisher and Yates).

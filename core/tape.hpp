@@ -28,9 +28,11 @@ class GradModeGuard {
  private:
   bool before_;
 };
+/// Nothing is recorded for the length of a scope.
 struct NoGradGuard : GradModeGuard {
   NoGradGuard() : GradModeGuard(false) {}
 };
+/// Recording is on again for the length of a scope, inside a NoGradGuard.
 struct EnableGradGuard : GradModeGuard {
   EnableGradGuard() : GradModeGuard(true) {}
 };

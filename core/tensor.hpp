@@ -136,7 +136,7 @@ struct TensorSpec {
 };
 using Specs = std::vector<TensorSpec>;
 
-TensorSpec spec_of(const Tensor& tensor);  ///< of what an op is given
+TensorSpec spec_of(const Tensor& tensor);  ///< what an op is given: shape and dtype
 
 /// "(2, 3) f32", or "undefined".
 std::string to_string(const TensorSpec& spec);

@@ -79,7 +79,8 @@ int main() {
       "to it.\n\n"
       "A `?` marks an input that may be absent, `…` any number of them. Options stand with their defaults, under the "
       "names that PyTorch's functions give them. *Checked* says on how many of its samples, and to which order of "
-      "differentiation, the sweep compares an op's derivatives with finite differences (`ctest -R sweep/`).\n\n");
+      "differentiation, the sweep compares an op's derivatives with finite differences (`ctest --test-dir "
+      "build/release -R sweep/`).\n\n");
   std::vector<std::string> names;
   for (const auto& op : ops) names.push_back(op->name);
   std::sort(names.begin(), names.end());

@@ -11,46 +11,55 @@ struct Identity : Module {
   Tensor forward(const Tensor& x) override { return x; }
 };
 
+/// duet::relu() of x.
 struct ReLU : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::sigmoid() of x.
 struct Sigmoid : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::tanh() of x.
 struct Tanh : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::silu() of x.
 struct SiLU : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::mish() of x.
 struct Mish : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::selu() of x.
 struct SELU : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::hardsigmoid() of x.
 struct Hardsigmoid : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::hardswish() of x.
 struct Hardswish : Module {
   using Module::Module;
   Tensor forward(const Tensor& x) override;
 };
 
+/// duet::leaky_relu() of x.
 struct LeakyReLU : Module {
   explicit LeakyReLU(double slope = 0.01);
   LeakyReLU(Module* parent, std::string name, double slope = 0.01);
@@ -59,6 +68,7 @@ struct LeakyReLU : Module {
   double negative_slope;
 };
 
+/// duet::elu() of x.
 struct ELU : Module {
   explicit ELU(double scale = 1);
   ELU(Module* parent, std::string name, double scale = 1);
@@ -67,6 +77,7 @@ struct ELU : Module {
   double alpha;
 };
 
+/// duet::gelu() of x.
 struct GELU : Module {
   explicit GELU(bool by_tanh = false);
   GELU(Module* parent, std::string name, bool by_tanh = false);
@@ -75,6 +86,7 @@ struct GELU : Module {
   bool approximate_tanh;
 };
 
+/// duet::softplus() of x.
 struct Softplus : Module {
   explicit Softplus(double sharpness = 1, double linear_above = 20);
   Softplus(Module* parent, std::string name, double sharpness = 1, double linear_above = 20);
@@ -83,6 +95,7 @@ struct Softplus : Module {
   double beta, threshold;
 };
 
+/// duet::hardtanh() of x.
 struct Hardtanh : Module {
   explicit Hardtanh(double least = -1, double most = 1);
   Hardtanh(Module* parent, std::string name, double least = -1, double most = 1);
@@ -91,6 +104,7 @@ struct Hardtanh : Module {
   double min_val, max_val;
 };
 
+/// duet::softmax() of x.
 struct Softmax : Module {
   explicit Softmax(std::int64_t along = -1);
   Softmax(Module* parent, std::string name, std::int64_t along = -1);
@@ -99,6 +113,7 @@ struct Softmax : Module {
   std::int64_t dim;
 };
 
+/// duet::log_softmax() of x.
 struct LogSoftmax : Module {
   explicit LogSoftmax(std::int64_t along = -1);
   LogSoftmax(Module* parent, std::string name, std::int64_t along = -1);

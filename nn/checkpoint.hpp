@@ -20,6 +20,7 @@
 
 namespace duet::nn {
 
+/// States, numbers and texts under names, kept to be written or read back to be restored.
 class Checkpoint {
  public:
   /// Takes the state of anything that has a state_dict(): a module, an optimizer, a scheduler, an average. The state

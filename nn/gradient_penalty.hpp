@@ -20,7 +20,8 @@ struct GradientPenaltyOptions {
 Tensor gradient_penalty(const Callable<Tensor(const Tensor&)>& critic, const Tensor& real, const Tensor& fake,
                         const GradientPenaltyOptions& options = {}, Generator& generator = default_generator());
 
-/// weight / 2 · mean(‖∇critic(real)‖²) (R1; Mescheder et al. 2018, arXiv:1801.04406). `real` is taken as a constant.
+/// weight / 2 · mean(‖∇critic(real)‖²) (R1; Mescheder et al. 2018, arXiv:1801.04406). `real`, of two
+/// dimensions or more (ShapeError), is taken as a constant.
 Tensor r1_penalty(const Callable<Tensor(const Tensor&)>& critic, const Tensor& real, double weight = 10);
 
 }  // namespace duet::nn

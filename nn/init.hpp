@@ -1,5 +1,6 @@
 // How parameters begin. Each function fills a tensor in place, recorded or not, from the process's random numbers or
-// a given stream.
+// a given stream. Tensors have any shape where no other is named, weights (out, in, kernel…) at least two dimensions
+// (ShapeError); f32 or f64 (DtypeError).
 #pragma once
 
 #include <duet/core/random.hpp>
@@ -24,9 +25,10 @@ void zeros_(Tensor tensor);                   ///< every element becomes 0
 void ones_(Tensor tensor);                    ///< every element becomes 1
 /// Uniform in [low, high); ValueError if high < low.
 void uniform_(Tensor tensor, double low = 0, double high = 1, Generator& generator = default_generator());
-/// ValueError for a negative deviation.
+/// Normal; ValueError for a negative deviation.
 void normal_(Tensor tensor, double mean = 0, double deviation = 1, Generator& generator = default_generator());
-/// Normal, redrawn outside [low, high] (by inversion of the distribution function).
+/// Normal, redrawn outside [low, high] (by inversion of the distribution function). ValueError for a deviation that is
+/// not positive, low >= high, or a range that holds next to nothing.
 void trunc_normal_(Tensor tensor, double mean = 0, double deviation = 1, double low = -2, double high = 2,
                    Generator& generator = default_generator());
 
@@ -49,7 +51,8 @@ void orthogonal_(Tensor weight, double gain = 1, Generator& generator = default_
 /// divide out (ValueError).
 void dirac_(Tensor weight, std::int64_t groups = 1);
 /// Bilinear interpolation as the weight (channels, 1, k, k) of a grouped, or (in, out, k, k) of a plain
-/// conv_transpose2d with stride (k+1)/2, which then joins channel i with channel i alone (Long et al. 2015, arXiv:1411.4038).
+/// conv_transpose2d with stride (k+1)/2, which then joins channel i with channel i alone (Long et al. 2015,
+/// arXiv:1411.4038). ShapeError for another shape.
 void bilinear_(Tensor weight);
 /// For a convolution whose output pixel_shuffle(scale) spreads: each group of scale² filters starts alike, drawn by
 /// kaiming_normal_, so that no checkerboard shows (Aitken et al. 2017, arXiv:1707.02937). ValueError unless scale²

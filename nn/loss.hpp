@@ -30,27 +30,35 @@ class LossOf : public Loss {
   Tensor loss(const Tensor& input, const Tensor& target) override { return function(input, target, options); }
 };
 
+/// duet::mse_loss() of input and target.
 struct MSELoss : LossOf<LossOptions, mse_loss> {
   using LossOf::LossOf;
 };
+/// duet::l1_loss() of input and target.
 struct L1Loss : LossOf<LossOptions, l1_loss> {
   using LossOf::LossOf;
 };
+/// duet::smooth_l1_loss() of input and target.
 struct SmoothL1Loss : LossOf<SmoothL1Options, smooth_l1_loss> {
   using LossOf::LossOf;
 };
+/// duet::huber_loss() of input and target.
 struct HuberLoss : LossOf<HuberOptions, huber_loss> {
   using LossOf::LossOf;
 };
+/// duet::kl_div() of input and target.
 struct KLDivLoss : LossOf<KlDivOptions, kl_div> {
   using LossOf::LossOf;
 };
+/// duet::dice_loss() of input and target.
 struct DiceLoss : LossOf<DiceOptions, dice_loss> {
   using LossOf::LossOf;
 };
+/// duet::dice_bce_loss() of input and target.
 struct DiceBCELoss : LossOf<DiceOptions, dice_bce_loss> {
   using LossOf::LossOf;
 };
+/// duet::focal_loss() of input and target.
 struct FocalLoss : LossOf<FocalOptions, focal_loss> {
   using LossOf::LossOf;
 };
@@ -72,17 +80,20 @@ class WeightedLossOf : public Loss {
   Tensor loss(const Tensor& input, const Tensor& target) override { return function(input, target, options, weight); }
 };
 
+/// duet::binary_cross_entropy() of input and target.
 struct BCELoss : WeightedLossOf<LossOptions, binary_cross_entropy> {
   using WeightedLossOf::WeightedLossOf;
 };
+/// duet::cross_entropy() of input and target.
 struct CrossEntropyLoss : WeightedLossOf<CrossEntropyOptions, cross_entropy> {
   using WeightedLossOf::WeightedLossOf;
 };
+/// duet::nll_loss() of input and target.
 struct NLLLoss : WeightedLossOf<NllOptions, nll_loss> {
   using WeightedLossOf::WeightedLossOf;
 };
 
-/// Binary cross entropy of logits.
+/// duet::binary_cross_entropy_with_logits() of input and target.
 class BCEWithLogitsLoss : public Loss {
  public:
   explicit BCEWithLogitsLoss(const LossOptions& given = {}, const Tensor& weights = {}, const Tensor& positives = {})

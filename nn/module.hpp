@@ -267,7 +267,7 @@ class Module {
   std::shared_ptr<ModuleHooks> hooks_;  // null as long as there is none
 };
 
-/// Copies that share nothing with the originals: a snapshot of a state_dict().
+/// Copies in the same shapes that share nothing with the originals: a snapshot of a state_dict().
 NamedTensors clone_tensors(const NamedTensors& tensors);
 
 /// A second module with the same values: constructed from `arguments`, then given `module`'s parameters, buffers,

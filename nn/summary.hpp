@@ -24,6 +24,7 @@ struct SummaryRow {
   std::int64_t saved_bytes = 0;   ///< what a backward keeps of its ops, parameters not counted, shared memory once
 };
 
+/// What summary() saw.
 struct Summary {
   std::vector<SummaryRow> rows;  ///< the model first, then the modules below in order
   std::int64_t parameter_bytes = 0;

@@ -31,6 +31,7 @@ struct UpsampleOptions {
   bool smooth_init = true;
 };
 
+/// x (N, in, H, W) to (N, out, H·scale, W·scale) in the way that `upsampler` says.
 class UpsampleBlock : public Module {
  public:
   using Options = UpsampleOptions;

@@ -1,5 +1,5 @@
-// Activation functions, element by element, and the fused derivatives that their gradients call. f32 and f64 only
-// (DtypeError).
+// Activation functions, element by element, and the fused derivatives that their gradients call. x has any shape, the
+// result x's shape and dtype; f32 and f64 only (DtypeError).
 #pragma once
 
 #include <duet/core/options.hpp>
@@ -7,7 +7,7 @@
 
 namespace duet {
 
-/// max(0, x); the gradient at 0 is 0. Saves its output, which the next layer keeps anyway.
+/// max(0, x) (Nair and Hinton 2010); the gradient at 0 is 0. Saves its output, which the next layer keeps anyway.
 Tensor relu(const Tensor& x);
 /// 1 / (1 + e^−x).
 Tensor sigmoid(const Tensor& x);
@@ -18,7 +18,7 @@ Tensor silu(const Tensor& x);
 Tensor mish(const Tensor& x);
 /// 1.0507 · elu(x, 1.6733): the self-normalising unit (Klambauer et al. 2017).
 Tensor selu(const Tensor& x);
-/// x / 6 + 1/2, brought into [0, 1].
+/// x / 6 + 1/2, brought into [0, 1] (Howard et al. 2019).
 Tensor hardsigmoid(const Tensor& x);
 /// x · hardsigmoid(x) (Howard et al. 2019).
 Tensor hardswish(const Tensor& x);
@@ -27,7 +27,7 @@ struct LeakyReluOptions {
   double negative_slope = 0.01;
   void fields(FieldVisitor& visitor) { visitor.field("negative_slope", negative_slope); }
 };
-/// x where positive, else negative_slope · x.
+/// x where positive, else negative_slope · x (Maas et al. 2013).
 Tensor leaky_relu(const Tensor& x, const LeakyReluOptions& options = {});
 
 struct EluOptions {
@@ -56,7 +56,7 @@ struct SoftplusOptions {
     visitor.field("threshold", threshold);
   }
 };
-/// log(1 + e^(beta x)) / beta.
+/// log(1 + e^(beta x)) / beta (Dugas et al. 2001).
 Tensor softplus(const Tensor& x, const SoftplusOptions& options = {});
 
 struct HardtanhOptions {
@@ -70,7 +70,7 @@ struct HardtanhOptions {
 Tensor hardtanh(const Tensor& x, const HardtanhOptions& options = {});
 
 // The cotangent g times the derivative, in one pass. y is the activation's output for relu, sigmoid and tanh, and its
-// input for the others; shapes and dtypes of g and y agree.
+// input for the others; shapes (ShapeError) and dtypes (DtypeError) of g and y agree.
 Tensor relu_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope
 Tensor sigmoid_backward(const Tensor& g, const Tensor& y);                                      ///< g · its slope
 Tensor tanh_backward(const Tensor& g, const Tensor& y);                                         ///< g · its slope

@@ -1,9 +1,9 @@
 // ConvGeometry: the one description of a convolution that all three ops of the triple share.
 //
 // A convolution pairs a `large` side (conv2d's input, conv_transpose2d's output) with a `small` side (conv2d's
-// output, conv_transpose2d's input). Along each axis, tap k of the kernel joins
+// output, conv_transpose2d's input). Along each axis, tap t of the kernel joins
 //
-//     small index s   and   large index   l = s * stride - padding + k * dilation,
+//     small index s   and   large index   l = s * stride - padding + t * dilation,
 //
 // wherever 0 <= s < small and 0 <= l < large; everything outside is zero. Both sizes are stored, so nothing
 // needs to be derived again: an inexact stride, an output_padding that no convolution produces, or an uneven

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include <duet/core/fail.hpp>
-#include <duet/ops/conv.hpp>
+#include <duet/ops/conv_options.hpp>
 
 namespace duet {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <duet/core/op.hpp>
-#include <duet/ops/conv.hpp>
+#include <duet/ops/conv_options.hpp>
 
 namespace duet {
 

@@ -11,8 +11,8 @@ struct DropoutOptions {
   bool training = true;  ///< otherwise x is returned as it is
 };
 
-/// x with each element zero with probability p, the others divided by 1 - p (Srivastava et al. 2014). ValueError for a
-/// p outside [0, 1].
+/// x, of any shape, with each element zero with probability p, the others divided by 1 - p (Srivastava et al. 2014).
+/// ValueError for a p outside [0, 1].
 Tensor dropout(const Tensor& x, const DropoutOptions& options = {}, Generator& generator = default_generator());
 
 /// The same for whole channels of x (N, C, ...) (Tompson et al. 2015). ShapeError below rank 2.

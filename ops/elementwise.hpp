@@ -1,5 +1,8 @@
-// Elementwise arithmetic with NumPy's broadcasting. A scalar operand takes the tensor's dtype; two tensors must agree.
-// Activations are in activation.hpp, comparisons in compare.hpp, writes in place in inplace.hpp.
+// Elementwise arithmetic with NumPy's broadcasting: the result has the shape to which those of the inputs broadcast
+// (ShapeError), in their one dtype (DtypeError); a number takes the tensor's dtype, which has to hold it (DtypeError).
+// Integers wrap around, and are taken by add, sub, mul, maximum, minimum, where, neg, abs, sign and square; all others
+// want f32 or f64 (DtypeError). Activations are in activation.hpp, comparisons in compare.hpp, writes in place in
+// inplace.hpp.
 #pragma once
 
 #include <optional>
@@ -9,13 +12,13 @@
 
 namespace duet {
 
-/// a + b. Here and below: shapes broadcast (ShapeError), dtypes agree (DtypeError); integers wrap around.
+/// a + b.
 Tensor add(const Tensor& a, const Tensor& b);
 /// a − b.
 Tensor sub(const Tensor& a, const Tensor& b);
 /// a · b, element by element.
 Tensor mul(const Tensor& a, const Tensor& b);
-/// a / b; DtypeError for integers.
+/// a / b.
 Tensor div(const Tensor& a, const Tensor& b);
 /// The larger of a and b. Where they are equal each gets half the gradient; NaN passes through.
 Tensor maximum(const Tensor& a, const Tensor& b);

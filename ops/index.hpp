@@ -1,5 +1,5 @@
-// Ops that pick, place or rearrange elements by index. Index tensors are i64, count from 0, and must lie in range
-// (ValueError otherwise).
+// Ops that pick, place or rearrange elements by index. x has any dtype, which the result keeps; dims may count from the
+// end (ShapeError out of range). Index tensors are i64 (DtypeError), count from 0, and must lie in range (ValueError).
 #pragma once
 
 #include <optional>
@@ -25,7 +25,7 @@ struct EmbeddingOptions {
   std::optional<std::int64_t> padding_idx = {};  ///< a row that gets no gradient; may count from the end
   void fields(FieldVisitor& visitor) { visitor.field("padding_idx", padding_idx); }
 };
-/// Rows of weight (V, D) for indices of any shape (...): (..., D).
+/// Rows of weight (V, D), f32 or f64 (DtypeError), for indices of any shape (...): (..., D).
 Tensor embedding(const Tensor& indices, const Tensor& weight, const EmbeddingOptions& options = {});
 
 /// The order of the given dimensions reversed. ShapeError for a dim out of range or given twice.

@@ -12,7 +12,7 @@ struct AddOptions {
   double alpha = 1;  ///< factor of what is added
 };
 
-/// Every element becomes `value`.
+/// Every element becomes `value`. Here and below the target has any shape; ValueError for an undefined one.
 Tensor& fill_(Tensor& target, double value);
 Tensor& zero_(Tensor& target);  ///< every element becomes 0
 /// target = source, which broadcasts to target's shape (ShapeError); any dtype is converted.

@@ -1,5 +1,6 @@
 // Losses. Prediction and target must have one shape: a target that would broadcast is a ShapeError, never a silent
-// average over the wrong pairs. f32 or f64, one dtype (DtypeError); class indices are i64.
+// average over the wrong pairs. f32 or f64, one dtype (DtypeError); class indices are i64. The result is a scalar, or
+// with Reduction::none the losses of the elements.
 #pragma once
 
 #include <duet/core/options.hpp>
@@ -87,7 +88,7 @@ struct CrossEntropyOptions {
 /// differentiable too, and the mean is over the positions.
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const CrossEntropyOptions& options = {},
                      const Tensor& weight = {});
-/// The gradient by the logits, g being the loss's cotangent.
+/// The gradient by the logits, in their shape, g being the loss's cotangent.
 Tensor cross_entropy_backward(const Tensor& g, const Tensor& input, const Tensor& target,
                               const CrossEntropyOptions& options, const Tensor& weight = {});
 

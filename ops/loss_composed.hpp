@@ -1,5 +1,6 @@
 // Losses that are written in other ops, and get their derivatives of every order from them: focal loss, the losses of
 // generator and discriminator, total variation. (The gradient penalty needs a backward pass: nn/gradient_penalty.hpp.)
+// f32 or f64 (DtypeError); results are scalars.
 #pragma once
 
 #include <duet/ops/loss.hpp>
@@ -29,7 +30,7 @@ enum class GanLoss {
 };
 /// What a discriminator minimises, from its scores of real and of generated samples (any shapes), averaged over each.
 Tensor gan_discriminator_loss(const Tensor& real, const Tensor& fake, GanLoss loss = GanLoss::vanilla);
-/// What a generator minimises, from the scores of its samples.
+/// What a generator minimises, from the scores of its samples (any shape), averaged.
 Tensor gan_generator_loss(const Tensor& fake, GanLoss loss = GanLoss::vanilla);
 
 /// The sum of |differences| between neighbours along the last two dimensions of x (…, H, W), over the number of images

@@ -19,7 +19,8 @@ struct MatmulOptions {
 /// never transposed). ShapeError where sizes do not fit, DtypeError for integers or mixed dtypes.
 Tensor matmul(const Tensor& a, const Tensor& b, const MatmulOptions& options = {});
 
-/// x · weightᵀ + bias: x (…, in), weight (out, in), bias (out) or undefined; result (…, out).
+/// x · weightᵀ + bias: x (…, in), weight (out, in), bias (out) or undefined; result (…, out). ShapeError,
+/// DtypeError as matmul.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 
 }  // namespace duet

@@ -1,4 +1,5 @@
-// Normalisations. x is (N, C, S...), S being any number of dimensions, none included, unless said otherwise.
+// Normalisations. x is (N, C, S...), S being any number of dimensions, none included, unless said otherwise; results
+// have x's shape. All tensors are of one dtype, f32 or f64 (DtypeError); ShapeError for sizes that do not fit.
 #pragma once
 
 #include <duet/core/options.hpp>
@@ -61,6 +62,7 @@ struct NormalizeOptions {
   }
 };
 
+/// What a batch norm gives back.
 struct BatchNormResult {
   Tensor y;
   Tensor running_mean, running_var;  ///< the new ones in training, the given ones otherwise; no gradient flows
@@ -79,8 +81,8 @@ BatchNormResult batch_norm_relu(const Tensor& x, const Tensor& running_mean, con
                                 const Tensor& weight = {}, const Tensor& bias = {},
                                 const BatchNormReluOptions& options = {});
 
-/// What batch_norm does, each sample's groups of channels by themselves (Wu and He 2018). weight, bias (C,) may be undefined.
-/// ValueError if num_groups does not divide C or a group has a single value.
+/// What batch_norm does, each sample's groups of channels by themselves (Wu and He 2018). weight, bias (C,) may be
+/// undefined. ValueError if num_groups does not divide C or a group has a single value.
 Tensor group_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, const GroupNormOptions& options);
 
 /// The same, each channel of each sample by itself (Ulyanov et al. 2016). x (N, C, S...) with at least one S.

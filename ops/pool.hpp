@@ -1,4 +1,6 @@
-// Pooling in one to three dimensions. x is (N, C, S...) or, unbatched, (C, S...), with one S per pooled dimension.
+// Pooling in one to three dimensions. x is (N, C, S...) or, unbatched, (C, S...), with one S per pooled dimension, f32
+// or f64 (DtypeError). The result has in place of S floor((S + 2·padding − dilation·(kernel_size − 1) − 1) / stride) +
+// 1; with ceil_mode, one more where a last window reaches over the end and begins inside.
 #pragma once
 
 #include <optional>
@@ -68,7 +70,7 @@ struct MaxUnpoolOptions {
 };
 
 /// What a pooling op and its derivatives share: sizes of both sides, and the windows that join them. Along each axis,
-/// tap k of the window of output s lies at input index s·stride - padding + k·dilation, if that is inside.
+/// tap t of the window of output s lies at input index s·stride - padding + t·dilation, if that is inside.
 class PoolGeometry {
  public:
   PoolGeometry() {}  // user-provided, so that a list in braces can only mean the options
@@ -135,7 +137,8 @@ Tensor max_unpool3d(const Tensor& x, const Tensor& indices, const MaxUnpoolOptio
 
 /// The pair behind max pooling's derivatives, linear and adjoint to each other. `taps`, in the shape of the small side,
 /// says which element of its window each output stands for: u8, or i64 for windows of more than 256 elements.
-/// Gather reads them from x (..., large); scatter adds g (..., small) into zeros there.
+/// Gather reads them from x (..., large); scatter adds g (..., small) into zeros there. ShapeError where these do not
+/// belong together, ValueError for a tap outside its window.
 Tensor max_pool_gather(const Tensor& x, const Tensor& taps, const PoolGeometry& geometry);
 Tensor max_pool_scatter(const Tensor& g, const Tensor& taps, const PoolGeometry& geometry);  ///< see max_pool_gather()
 /// Taps as row-major indices in the plane of the large side, i64.

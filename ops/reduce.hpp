@@ -1,4 +1,6 @@
-// Reductions over chosen dimensions. `dim` empty means all of them; ShapeError for one out of range or given twice.
+// Reductions over chosen dimensions of x, of any shape: these are missing in the result, or 1 with keepdim. `dim` empty
+// means all of them; ShapeError for one out of range or given twice. f32 and f64 (DtypeError) where nothing else is
+// said.
 #pragma once
 
 #include <optional>
@@ -28,7 +30,7 @@ Tensor amin(const Tensor& x, const ReduceOptions& options = {});  ///< see amax(
 Tensor prod(const Tensor& x, const ReduceOptions& options = {});
 /// log(sum of e^x), without overflow.
 Tensor logsumexp(const Tensor& x, const ReduceOptions& options = {});
-/// Whether all, any elements are not 0: u8, no gradient.
+/// Whether all, any elements are not 0, of any dtype: u8, no gradient.
 Tensor all(const Tensor& x, const ReduceOptions& options = {});
 Tensor any(const Tensor& x, const ReduceOptions& options = {});  ///< see all()
 
@@ -70,7 +72,8 @@ struct ArgOptions {
     visitor.field("keepdim", keepdim);
   }
 };
-/// Where the first largest (smallest) element lies: i64, no gradient. A NaN counts as both. ShapeError if there is none.
+/// Where the first largest (smallest) element lies: i64, no gradient. A NaN counts as both. ShapeError if there is
+/// none.
 Tensor argmax(const Tensor& x, const ArgOptions& options = {});
 Tensor argmin(const Tensor& x, const ArgOptions& options = {});  ///< see argmax()
 
@@ -82,7 +85,7 @@ struct CumsumOptions {
     visitor.field("reverse", reverse);
   }
 };
-/// Running sums along a dimension.
+/// Running sums along a dimension, in x's shape.
 Tensor cumsum(const Tensor& x, const CumsumOptions& options);
 
 }  // namespace duet

@@ -52,9 +52,9 @@ class ResampleGeometry {
 };
 
 /// Average pooling and interpolation as one linear op, and its adjoint. x ends in geometry.large, g in geometry.small,
-/// behind any number of dimensions.
+/// behind any number of dimensions (ShapeError). f32 or f64 (DtypeError).
 Tensor resample(const Tensor& x, const ResampleGeometry& geometry);
-Tensor resample_backward(const Tensor& g, const ResampleGeometry& geometry);  ///< its adjoint
+Tensor resample_backward(const Tensor& g, const ResampleGeometry& geometry);  ///< its adjoint, see resample()
 
 struct PixelShuffleOptions {
   std::int64_t upscale_factor = 1;

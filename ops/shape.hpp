@@ -1,4 +1,5 @@
-// Ops that view, move, copy or convert elements without computing with them. Those called a view share x's memory.
+// Ops that view, move, copy or convert elements without computing with them, of any shape and dtype. Those called a
+// view share x's memory. Dims may count from the end; ShapeError out of range.
 #pragma once
 
 #include <optional>
@@ -80,7 +81,7 @@ Tensor flatten(const Tensor& x, std::int64_t start_dim = 0, std::int64_t end_dim
 /// The tensors one behind the other along `dim`. They agree in dtype and in every other size; ShapeError otherwise,
 /// ValueError for none.
 Tensor cat(const Tensors& tensors, std::int64_t dim = 0);
-/// Tensors of one shape side by side along a new dimension `dim` of the result.
+/// Tensors of one shape (ShapeError) side by side along a new dimension `dim` of the result; ValueError for none.
 Tensor stack(const Tensors& tensors, std::int64_t dim = 0);
 /// Pieces of `size` along `dim`, the last one maybe smaller. Views. ValueError for a size below 1.
 Tensors split(const Tensor& x, std::int64_t size, std::int64_t dim = 0);
@@ -89,7 +90,7 @@ Tensors split(const Tensor& x, const std::vector<std::int64_t>& sizes, std::int6
 /// At most `chunks` pieces of equal size, the last one maybe smaller. Views. ValueError below 1.
 Tensors chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim = 0);
 
-/// x as another dtype; x itself if it has it. Differentiable between f32 and f64.
+/// x as another dtype, in x's shape; x itself if it has it. Differentiable between f32 and f64.
 Tensor to(const Tensor& x, Dtype dtype);
 /// A contiguous copy in new memory.
 Tensor clone(const Tensor& x);

@@ -1,8 +1,8 @@
 // The index arithmetic of one axis, and nothing else: which input cells and kernel taps make which output cells.
-// The page draws it; docs/play/test.html compares it with what Duet itself computes.
+// The page draws it; tests/play compares it with what Duet itself computes.
 //
 // An axis joins a small side (conv_transpose2d's input, conv2d's output) with a large side (the other way round):
-// tap k joins small cell s with large cell l = s * stride - padding + k * dilation, wherever both exist.
+// tap t joins small cell s with large cell l = s * stride - padding + t * dilation, wherever both exist.
 "use strict";
 
 const Geometry = (() => {

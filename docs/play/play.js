@@ -107,7 +107,13 @@ function drawSides() {
     return tapOf.has(`${row},${column}`) ? " joined" : "";
   };
   const text = (side, row, column) => (held && held.side !== side ? tapOf.get(`${row},${column}`) : undefined);
-  const point = (side) => (row, column) => { held = { side, row, column }; drawSides(); describeCell(); };
+  const point = (side) => (row, column) => {
+    // Drawing puts a new cell under the mouse, which enters it: without this the page would draw for ever.
+    if (held && held.side === side && held.row === row && held.column === column) return;
+    held = { side, row, column };
+    drawSides();
+    describeCell();
+  };
   grid(element("small"), h.small, w.small, [0, 0],
        (row, column) => ({ kind: "small" + mark("small", row, column), text: text("small", row, column) }), point("small"));
   // What is scattered over the edge (cropped), or read as zero, stands around the large side.

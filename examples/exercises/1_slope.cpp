@@ -1,4 +1,4 @@
-// Exercise 1. Replace the throw; `ctest -R exercises/1_slope` says when it is right.
+// Exercise 1. Replace the throw; `scripts/exercise 1` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

@@ -1,4 +1,4 @@
-// Exercise 2. Replace the throw; `ctest -R exercises/2_unbroadcast` says when it is right.
+// Exercise 2. Replace the throw; `scripts/exercise 2` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

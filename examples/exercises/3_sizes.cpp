@@ -1,4 +1,4 @@
-// Exercise 3. Replace the throw; `ctest -R exercises/3_sizes` says when it is right.
+// Exercise 3. Replace the throw; `scripts/exercise 3` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

@@ -1,4 +1,4 @@
-// Exercise 4. Replace the throw; `ctest -R exercises/4_scatter` says when it is right.
+// Exercise 4. Replace the throw; `scripts/exercise 4` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

@@ -1,4 +1,4 @@
-// Exercise 5. Replace the throw; `ctest -R exercises/5_weight` says when it is right.
+// Exercise 5. Replace the throw; `scripts/exercise 5` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

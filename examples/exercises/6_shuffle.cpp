@@ -1,4 +1,4 @@
-// Exercise 6. Replace the throw; `ctest -R exercises/6_shuffle` says when it is right.
+// Exercise 6. Replace the throw; `scripts/exercise 6` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

@@ -1,4 +1,4 @@
-// Exercise 7. Replace the throw; `ctest -R exercises/7_bilinear` says when it is right.
+// Exercise 7. Replace the throw; `scripts/exercise 7` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

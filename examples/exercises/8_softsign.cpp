@@ -1,4 +1,4 @@
-// Exercise 8. Replace the throw; `ctest -R exercises/8_softsign` says when it is right.
+// Exercise 8. Replace the throw; `scripts/exercise 8` says when it is right.
 #include <stdexcept>
 
 #include <duet/duet.hpp>

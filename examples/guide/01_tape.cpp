@@ -57,6 +57,6 @@ int main() {
   Tensor b = Tensor::scalar(-3, {.dtype = f64, .requires_grad = true});
   const Tensor y = tanh(a * b + a);
   std::printf("%s", to_table({y}, {.names = {{"a", a}, {"b", b}}}).c_str());
-  y.backward();
+  y.backward();  // a.grad() is dy/da, a tensor of one number again, and item() is that number
   std::printf("by Duet: dy/da = %.6f  dy/db = %.6f\n", a.grad().item(), b.grad().item());
 }

@@ -1,5 +1,6 @@
 // Tensors: shape and strides, views, and broadcasting, whose derivative is a sum.
 #include <cstdio>
+#include <vector>
 
 #include <duet/duet.hpp>
 
@@ -10,6 +11,7 @@ void print(const char* what, const Tensor& t) { std::printf("%s\n%s\n", what, to
 int main() {
   // A tensor is a piece of memory, a shape, and one stride for each dimension: element (i, j) lies at
   // i * stride_0 + j * stride_1. Elements are float (f32) unless something else is asked for; f64 is double.
+  // arange(0, 6) counts from 0 up to, not including, 6; reshape gives the same elements another shape.
   const Tensor m = reshape(arange(0, 6, 1, {.dtype = f64}), {2, 3});
   print("m", m);
 

@@ -9,7 +9,7 @@ using namespace duet;
 Tensor f(const Tensor& x) { return sum(tanh(x) * x); }
 
 int main() {
-  manual_seed(0);
+  manual_seed(0);  // where random numbers begin: the same in every run. randn draws normal ones.
   Tensor x = randn({5}, {.dtype = f64, .requires_grad = true});
   const Tensor direction = randn({5}, {.dtype = f64});
 

@@ -1,10 +1,12 @@
 // A convolution is a matrix whose rows are one row, shifted; conv_transpose is that matrix turned over.
 #include <cstdio>
+#include <vector>
 
 #include <duet/duet.hpp>
 
 using namespace duet;
 
+/// select(t, d, i) is what t has at index i of dimension d: a row of m, then an element of the row.
 void print(const char* what, const Tensor& m) {
   std::printf("%s\n", what);
   for (std::int64_t i = 0; i < m.size(0); ++i) {
@@ -23,7 +25,7 @@ void print(const char* what, const Tensor& m) {
 template <class Map>
 Tensor matrix_of(Map map, std::int64_t inputs) {
   const Tensor columns = map(reshape(eye(inputs, {.dtype = f64}), {inputs, 1, inputs}));  // a batch of unit vectors
-  return permute(reshape(columns, {inputs, -1}), {1, 0});
+  return permute(reshape(columns, {inputs, -1}), {1, 0});  // -1: as many as there are
 }
 
 int main() {

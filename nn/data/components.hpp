@@ -22,6 +22,7 @@ struct ComponentOptions {
   std::int64_t min_area = 1;  ///< smaller objects are left out
 };
 
+/// Every object of a mask.
 struct Components {
   Tensor labels;                ///< the mask's shape, i64: 0 background, 1, 2, … in the order of first pixels
   std::vector<Component> list;  ///< of labels 1, 2, …

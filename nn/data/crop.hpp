@@ -27,7 +27,7 @@ struct CropPlace {
 };
 
 /// size × size pixels of every plane of `planes` (channels, height, width): out(y, x) is the pixel that the place
-/// says. Any dtype.
+/// says. Any dtype. ShapeError for another rank or a size below 1.
 Tensor crop(const Tensor& planes, std::int64_t size, const CropPlace& place);
 
 /// Sample i is a crop of image i mod the number of images. An image smaller than the crop is continued by reflection.

@@ -15,6 +15,7 @@ struct Sample {
   Tensor target;
 };
 
+/// Numbered samples.
 class Dataset {
  public:
   virtual ~Dataset() = default;

@@ -53,7 +53,7 @@ struct WritePngOptions {
 /// leaves an earlier file as it was.
 void write_png(const std::string& path, const Tensor& image, const WritePngOptions& options = {});
 
-/// The same into memory.
+/// The same into memory; see write_png().
 std::vector<std::uint8_t> encode_png(const Tensor& image, const WritePngOptions& options = {});
 
 }  // namespace duet::data

@@ -6,6 +6,7 @@
 
 namespace duet::data {
 
+/// The order of the samples in each epoch.
 class Sampler {
  public:
   virtual ~Sampler() = default;

@@ -56,6 +56,6 @@ struct WriteTiffOptions {
 /// (ValueError where it does not fit); f32 and f64 go to 8 or 16 bits from [0, 1], clipped and rounded, or to 32 as
 /// they are. DtypeError for what is left. IoError leaves an earlier file as it was.
 void write_tiff(const std::string& path, const Tensor& image, const WriteTiffOptions& options = {});
-std::vector<std::uint8_t> encode_tiff(const Tensor& image, const WriteTiffOptions& options = {});  ///< as bytes
+std::vector<std::uint8_t> encode_tiff(const Tensor& image, const WriteTiffOptions& options = {});  ///< as bytes; see write_tiff()
 
 }  // namespace duet::data

@@ -17,6 +17,7 @@ struct VaeOptions {
   std::int64_t base_channels = 32;  ///< at half the size; twice as many at a quarter
 };
 
+/// x (N, channels, size, size) to logits of the same shape, by way of a code (N, latent).
 class Vae : public Module {
  public:
   using Options = VaeOptions;

@@ -104,6 +104,49 @@ void scatter(const std::string& folder) {
   svg.save(folder + "/scatter.svg");
 }
 
+/// What each argument does to that window: one panel each, the cells that padding cuts off in grey, those that
+/// output_padding adds darker; and which channels groups let meet.
+void each_argument(const std::string& folder) {
+  Svg svg(680, 500);
+  const Tensor cell = one_hot_plane(3, 3, 1, 1), taps = reshape(arange(1, 10), {1, 1, 3, 3});
+  const auto panel = [&](double x, double y, const char* title, const ConvTranspose2dOptions& options) {
+    svg.label(x, y, title);
+    ConvTranspose2dOptions whole = options, plain = options;
+    whole.padding = 0;
+    whole.output_padding = plain.output_padding = 0;
+    plane(svg, x, y + 12, as_plane(conv_transpose2d(cell, taps, whole)), two("#eeeeee", "#eeeeee"), false);
+    const Tensor result = as_plane(conv_transpose2d(cell, taps, options));
+    const double cut = side * static_cast<double>(options.padding[0]);
+    plane(svg, x + cut, y + 12 + cut, result, two("#e3a982", held_color), true);
+    const std::int64_t inner = conv_transpose2d(cell, taps, plain).size(2);
+    plane(svg, x + cut, y + 12 + cut, slice(slice(result, 0, 0, inner), 1, 0, inner), two(large_color, held_color),
+          true);
+  };
+  panel(20, 24, "stride 1", {});
+  panel(230, 24, "stride 2", {.stride = 2});
+  panel(440, 24, "stride 2, padding 1", {.stride = 2, .padding = 1});
+  panel(20, 264, "… and output_padding 1", {.stride = 2, .padding = 1, .output_padding = 1});
+  panel(230, 264, "stride 1, dilation 2", {.dilation = 2});
+
+  svg.label(440, 264, "groups 2: which channels meet");
+  const std::int64_t in = 4, out = 6;
+  const Tensor weight = ones({in, out / 2, 1, 1});
+  for (std::int64_t i = 0; i < in; ++i) {
+    Tensor one = zeros({1, in, 1, 1});
+    one.mutable_data<float>()[i] = 1;
+    const std::vector<double> reached = conv_transpose2d(one, weight, {.groups = 2}).to_vector();
+    const double from = 302 + 39 * static_cast<double>(i);
+    for (std::int64_t j = 0; j < out; ++j)
+      if (reached[static_cast<std::size_t>(j)] != 0)
+        svg.line(466, from + side / 2, 570, 276 + side * static_cast<double>(j) + side / 2);
+    svg.cell(440, from, side, small_color);
+  }
+  for (std::int64_t j = 0; j < out; ++j) svg.cell(570, 276 + side * static_cast<double>(j), side, large_color);
+  svg.label(440, 456, "4 in");
+  svg.label(570, 456, "6 out");
+  svg.save(folder + "/arguments.svg");
+}
+
 /// The same joins read both ways: what a cell of the large side gathers, and where a cell of the small side scatters.
 void gather_scatter(const std::string& folder) {
   Svg svg(760, 280);
@@ -237,7 +280,7 @@ void landscape(const std::string& folder) {
     svg.line(x0, y0, x1, y1, "#b3541e", 2);
     svg.dot(x0, y0, 2.2, "#b3541e");
   }
-  svg.label(20, 24, "(1 - a)^2 + 3 (b - a^2)^2, a to the right, b upwards: gradient descent");
+  svg.label(20, 24, "(1 - a)^2 + 3 (b - a^2)^2, a to the right, b upwards");
   svg.save(folder + "/landscape.svg");
 }
 
@@ -248,5 +291,6 @@ int main(int count, char** arguments) {
     std::fprintf(stderr, "usage: %s FOLDER\n", arguments[0]);
     return 2;
   }
-  for (const auto draw : {tape, scatter, gather_scatter, matrix, overlap, differences, landscape}) draw(arguments[1]);
+  for (const auto draw : {tape, scatter, each_argument, gather_scatter, matrix, overlap, differences, landscape})
+    draw(arguments[1]);
 }
