@@ -16,4 +16,8 @@ Tensor power_spectrum(const Tensor& plane, std::int64_t block = 64);
 /// divides the block.
 double checkerboard_decibels(const Tensor& spectrum, std::int64_t stride);
 
+/// The strength of what a plane of this power_spectrum() has at those frequencies and up to four bins around them: the
+/// root of its mean square, in the plane's units. A checkerboard of ±a gives a. Errors as above.
+double checkerboard_strength(const Tensor& spectrum, std::int64_t stride);
+
 }  // namespace duet::examples

@@ -81,18 +81,20 @@ void compare(const CompareFlags& flags) {
   std::vector<ImagePair> pairs = load_pairs(flags.data, flags.generated, scale);
   if (flags.val > 0 && flags.val < static_cast<std::int64_t>(pairs.size()))
     pairs.erase(pairs.begin(), pairs.end() - flags.val);
-  std::vector<std::vector<std::string>> rows{{"way", "PSNR", "SSIM", "checkerboard, dB", "ms an image"}};
+  std::vector<std::vector<std::string>> rows{
+      {"way", "PSNR", "SSIM", "checkerboard, dB", "on smooth, of 255", "ms an image"}};
   const auto score = [&](const std::string& name, FunctionRef<Tensor(const Tensor&)> way) {
     const Quality q = quality_of(pairs, scale, way);
     rows.push_back({name, fmt::format("{:.3f}", q.psnr), fmt::format("{:.4f}", q.ssim),
-                    fmt::format("{:.2f}", q.checkerboard), fmt::format("{:.1f}", q.milliseconds)});
+                    fmt::format("{:.2f}", q.checkerboard), fmt::format("{:.4f}", q.pattern),
+                    fmt::format("{:.1f}", q.milliseconds)});
   };
   score("bicubic", [&](const Tensor& small) { return enlarge_bicubic(small, scale); });
   for (const auto& net : nets)
     score(std::string(nn::name(net->options.upsampler)) + (net->options.smooth_init ? "" : " (plain init)"),
           [&](const Tensor& small) { return enlarge(*net, small); });
   for (const auto& row : rows)
-    fmt::print("{:<28}  {:>8}  {:>8}  {:>16}  {:>11}\n", row[0], row[1], row[2], row[3], row[4]);
+    fmt::print("{:<28}  {:>8}  {:>8}  {:>16}  {:>17}  {:>11}\n", row[0], row[1], row[2], row[3], row[4], row[5]);
 
   RunFolder folder = RunFolder::start(flags.out);
   Report report(fmt::format("Ways to make images {} times as large", scale));

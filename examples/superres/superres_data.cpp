@@ -96,12 +96,17 @@ Tensor enlarge_bicubic(const Tensor& small, std::int64_t scale) {
       interpolate(as_batch(small), {.scale_factor = {static_cast<double>(scale)}, .mode = InterpolateMode::bicubic}));
 }
 
+Tensor smoothed(const Tensor& small) {
+  constexpr std::int64_t coarse = 16;
+  return enlarge_bicubic(reduce_bicubic(small, coarse), coarse);
+}
+
 Quality quality_of(const std::vector<ImagePair>& pairs, std::int64_t scale,
                    FunctionRef<Tensor(const Tensor&)> make_large) {
   const NoGradGuard no_grad;
   Quality mean;
   const auto share = 1 / static_cast<double>(pairs.size());
-  Tensor spectrum;
+  Tensor spectrum, of_smooth;
   for (const ImagePair& pair : pairs) {
     const auto start = std::chrono::steady_clock::now();
     const Tensor large = make_large(pair.small);
@@ -110,9 +115,12 @@ Quality quality_of(const std::vector<ImagePair>& pairs, std::int64_t scale,
     mean.psnr += share * psnr(large, pair.large);
     mean.ssim += share * ssim(large, pair.large);
     const Tensor power = power_spectrum(large - pair.large, spectrum_block);
+    const Tensor smooth = power_spectrum(make_large(smoothed(pair.small)), spectrum_block);
     spectrum = spectrum.defined() ? spectrum + power : power;
+    of_smooth = of_smooth.defined() ? of_smooth + smooth : smooth;
   }
   mean.checkerboard = checkerboard_decibels(spectrum, scale);
+  mean.pattern = 255 * checkerboard_strength(of_smooth * share, scale);
   return mean;
 }
 

@@ -21,8 +21,7 @@ struct SuperresFlags : RunFlags {
 
   template <class Visit>
   void fields(Visit&& visit) {
-    visit("data", data, Resume::fixed,
-          "folder with images, or with image/ in it. Without it, images are generated");
+    visit("data", data, Resume::fixed, "folder with images, or with image/ in it. Without it, images are generated");
     visit("generated", generated, Resume::fixed, "how many images to generate when there is no --data");
     visit("val", val, Resume::fixed, "hold out the last N images in name order. Default: about 15 %");
     visit("scale", scale, Resume::fixed, "how many times larger images become: 2 or 4");
@@ -61,10 +60,14 @@ class PatchPairs : public data::Dataset {
   std::int64_t scale_, patch_, count_;
 };
 
-/// Means over images. `checkerboard` is the peak of the error's spectrum at the scale's frequencies, in decibels.
+/// Means over images. `checkerboard` is the peak of the error's spectrum at the scale's frequencies, in decibels;
+/// `pattern` what the enlargement of a smooth image has at these frequencies, where there is nothing to be seen, in
+/// steps of 1/255.
 struct Quality {
-  double psnr = 0, ssim = 0, checkerboard = 0, milliseconds = 0;
+  double psnr = 0, ssim = 0, checkerboard = 0, pattern = 0, milliseconds = 0;
 };
+/// A small plane with nothing finer than some 32 pixels: reduced to a sixteenth, and enlarged again.
+Tensor smoothed(const Tensor& small);
 /// A small plane enlarged, in [0, 1]: by a net, or by bicubic interpolation (a = −0.75).
 Tensor enlarge(nn::SuperResolution& net, const Tensor& small);
 Tensor enlarge_bicubic(const Tensor& small, std::int64_t scale);

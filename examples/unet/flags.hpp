@@ -15,6 +15,7 @@ struct TrainFlags : RunFlags {
   double lr = 3e-3, dice = 1, brightness = 0.1;
   std::int64_t classes = 0, ignore = -1;
   std::string normalize = "deviation", loss, class_weights, threshold = "0.5";
+  bool turns = true;
   double elastic = 0, gamma = 0, blur = 0, noise = 0;
   std::string up = "transpose", norm = "batch";
   bool residual = false, attention = false;
@@ -51,6 +52,7 @@ struct TrainFlags : RunFlags {
     visit("class-weights", class_weights, Resume::fixed, "auto (1 / sqrt of a class's share), or numbers a,b,...");
     visit("threshold", threshold, Resume::fixed,
           "of two classes: a number, or auto: where the validation images score highest (mean IoU)");
+    visit("turns", turns, Resume::fixed, "crops are mirrored, and turned by multiples of 90 degrees, at random");
     visit("elastic", elastic, Resume::fixed, "deviation of elastic moves in pixels, of half of the crops");
     visit("gamma", gamma, Resume::fixed, "deviation of the logarithm of a random gamma");
     visit("blur", blur, Resume::fixed, "largest deviation of a random blur in pixels, of half of the crops");

@@ -46,6 +46,8 @@ data::DataLoader make_loader(const TrainFlags& flags, const Split& images, const
                              const Ranks& ranks) {
   const data::CropDataset crops(images.train, segmenter.options().normalization,
                                 {.size = flags.crop,
+                                 .flips = flags.turns,
+                                 .rotations = flags.turns,
                                  .classes = segmenter.options().classes,
                                  .brightness = flags.brightness,
                                  .transform = augmentation(flags)});

@@ -109,6 +109,24 @@ TEST_CASE("superres: PSNR and SSIM of known pairs") {
   CHECK_THROWS_AS(ssim(ones({8, 8}), ones({8, 8})), ShapeError);
 }
 
+TEST_CASE("superres: on smooth images only nets that begin without a pattern leave none") {
+  manual_seed(6);
+  const Tensor large = clamp(0.5 + 0.2 * randn({128, 128}), {.min = 0, .max = 1});
+  const std::vector<ImagePair> pairs{{"a", large, reduce_bicubic(large, 2)}};
+  CHECK(smoothed(pairs[0].small).shape() == Shape{64, 64});
+  const auto pattern_of = [&](FunctionRef<Tensor(const Tensor&)> way) { return quality_of(pairs, 2, way).pattern; };
+  CHECK(pattern_of([](const Tensor& small) { return enlarge_bicubic(small, 2); }) < 0.05);
+  for (const nn::Upsampler way : nn::all_upsamplers) {
+    CAPTURE(nn::name(way));
+    const auto pattern = [&](bool smooth) {
+      nn::SuperResolution net({.width = 16, .upsampler = way, .smooth_init = smooth});
+      return pattern_of([&](const Tensor& small) { return enlarge(net, small); });
+    };
+    CHECK(pattern(true) < 0.5);
+    if (way == nn::Upsampler::pixel_shuffle || way == nn::Upsampler::transposed) CHECK(pattern(false) > 2);
+  }
+}
+
 TEST_CASE("superres: patches of both sizes show the same place, however turned") {
   // The large image of a small one that is repeated: then reduction by means gives the patch back.
   std::vector<ImagePair> pairs{{"a", Tensor(), rand({12, 10})}};
@@ -149,6 +167,15 @@ TEST_CASE("spectrum: a wave has its power at its frequency, and only a checkerbo
       if (i / 256 % stride == 0 && i % 256 % stride == 0) raw::data<double>(pattern)[i] += 1;
     CHECK(checkerboard_decibels(power_spectrum(pattern), stride) > 6);
   }
+  // ±a, on something that is smooth; then a at every fourth pixel of both axes, whose 15 waves have a / 16 each.
+  Tensor board = Tensor::empty({128, 128}, {.dtype = f64}), dots = zeros({128, 128}, {.dtype = f64});
+  for (std::int64_t i = 0; i < board.numel(); ++i) {
+    const std::int64_t y = i / 128, x = i % 128;
+    raw::data<double>(board)[i] = ((x + y) % 2 == 0 ? 0.01 : -0.01) + std::cos(static_cast<double>(x + 2 * y) / 30);
+    if (x % 4 == 0 && y % 4 == 0) raw::data<double>(dots)[i] = 0.16;
+  }
+  CHECK(checkerboard_strength(power_spectrum(board), 2) == doctest::Approx(0.01).epsilon(1e-3));
+  CHECK(checkerboard_strength(power_spectrum(dots), 4) == doctest::Approx(0.01 * std::sqrt(15)).epsilon(1e-3));
   CHECK_THROWS_AS(power_spectrum(ones({32, 64})), ValueError);
   CHECK_THROWS_AS(checkerboard_decibels(power, 3), ValueError);
 }

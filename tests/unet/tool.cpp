@@ -85,6 +85,33 @@ TEST_CASE("duet_unet: every loss, weights, variant and augmentation trains, and 
   CHECK(value_of(plain.output, "Dice 1") == doctest::Approx(2 * iou / (1 + iou)).epsilon(1e-5));
 }
 
+TEST_CASE("duet_unet: with --turns=false a crop as large as its image is the image, every time") {
+  const Workshop shop;
+  REQUIRE(shop.run("generate --count 1 --size 64 --out " + (shop / "one")).status == 0);
+  // Steps too small to change a weight: the loss of ten steps changes with what they are shown alone.
+  const auto losses = [&](const std::string& more) {
+    const Result result =
+        shop.run("train --val 0 --base 2 --depth 2 --crop 64 --batch 1 --steps 20 --lr 1e-20 --threads 1 " +
+                 ("--quiet --data " + (shop / "one")) + " --out " + (shop / "run") + " " + more);
+    REQUIRE_MESSAGE(result.status == 0, result.errors);
+    std::istringstream rows(content(shop.path / "run/metrics.csv"));
+    std::vector<std::string> list;
+    for (std::string row; std::getline(rows, row);) {
+      std::istringstream cells(row);
+      std::string cell;
+      for (int i = 0; i < 5; ++i) std::getline(cells, cell, ',');
+      list.push_back(cell);
+    }
+    REQUIRE(list.size() == 3);
+    REQUIRE(list[0] == "loss");
+    return std::pair(list[1], list[2]);
+  };
+  const auto [first, second] = losses("--turns=false --brightness 0");
+  CHECK(first == second);
+  const auto [turned, turned_again] = losses("--brightness 0");
+  CHECK(turned != turned_again);
+}
+
 TEST_CASE("duet_unet: deep supervision trains, is in the weights, and is refused where there are no lower levels") {
   const Workshop shop;
   const std::string data = shop.data("data", 3);
