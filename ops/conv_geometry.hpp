@@ -46,8 +46,8 @@ class ConvGeometry {
   Shape weight_shape() const;                   ///< (small_channels, large_channels / groups, kernel...)
 
   /// Throws ShapeError or ValueError in the name of `op` if any field is out of range: rank 1 to 3, sizes and
-  /// channels >= 0, kernel, stride, dilation, groups >= 1, channels divisible by groups, padding within 2^31,
-  /// and every index that a kernel computes within 63 bits.
+  /// channels >= 0, kernel, stride, dilation, groups >= 1, channels divisible by groups; and padding, large and
+  /// small * stride + kernel * dilation within 2^40, so that every index that a kernel computes has 63 bits.
   void validate(const char* op) const;
 
   friend bool operator==(const ConvGeometry&, const ConvGeometry&) = default;

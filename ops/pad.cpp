@@ -84,12 +84,12 @@ void fill_frame(const Tensor& y, const std::vector<Frame>& all, double value) {
   }
 }
 
-/// The index of x, cropped or not, that index k of the padded dimension is a copy of.
+/// The index of x, cropped or not, that index k of the frame around it is a copy of.
 std::int64_t origin(PadMode mode, std::int64_t k, std::int64_t before, std::int64_t size) {
-  const std::int64_t i = k - before;
-  if (mode == PadMode::replicate) return std::clamp<std::int64_t>(i, 0, size - 1);
-  if (mode == PadMode::reflect) return i < 0 ? -i : i >= size ? 2 * (size - 1) - i : i;
-  return i < 0 ? i + size : i >= size ? i - size : i;
+  const std::int64_t i = k - before;  // outside of x, on either side
+  if (mode == PadMode::replicate) return i < 0 ? 0 : size - 1;
+  if (mode == PadMode::reflect) return i < 0 ? -i : 2 * (size - 1) - i;
+  return i < 0 ? i + size : i - size;
 }
 
 bool crops(const std::vector<Frame>& all) {

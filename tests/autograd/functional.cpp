@@ -52,6 +52,13 @@ TEST_CASE("jacobian and hessian") {
   CHECK(blocks.size() == 2);
   CHECK(blocks[0][1].shape() == Shape{2, 2, 2, 2});
   CHECK(blocks[1][0].to_vector() == std::vector<double>(4, 0));
+  // Inputs of other shapes, whose gradients lie in rows of other lengths.
+  const Tensor v = normal({3}, 3), m = normal({2, 3}, 4);
+  const auto scaled = [](const Tensor& a, const Tensor& b) { return Tensors{sum(b * a, {.dim = {1}})}; };
+  const std::vector<Tensors> parts = jacobians(scaled, {v, m});
+  CHECK(parts[0][0].to_vector() == m.to_vector());
+  CHECK(parts[0][1].shape() == Shape{2, 2, 3});
+  for (std::size_t i = 0; i < 12; ++i) CHECK(at(parts[0][1], i) == (i / 3 % 2 == i / 6 ? at(v, i % 3) : 0));
   const Tensor h = hessian(cubes, normal({3}));
   CHECK(h.shape() == Shape{3, 3});
   for (std::size_t i = 0; i < 9; ++i) CHECK(at(h, i) == doctest::Approx(i % 4 == 0 ? 6 * at(normal({3}), i / 4) : 0));

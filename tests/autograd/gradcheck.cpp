@@ -193,6 +193,10 @@ TEST_CASE("truncation and round-off are not taken for a wrong gradient") {
 TEST_CASE("linear inputs are held to twelve digits") {
   const OpPtr almost = planted([](double v) { return v; }, [](const Tensor& g, const Tensor&) { return g * (1 + 1e-9); });
   CHECK(gradcheck(function(almost), {normal({4})}));
+  // The error that is told is relative to the Jacobian.
+  for (const double scale : {1e-3, 1e3})
+    CHECK(gradcheck([&](const Tensor& x) { return apply1(almost, {x}) * scale; }, {normal({4})}).error * 1e9 ==
+          doctest::Approx(1).epsilon(0.1));
   CHECK(gradcheck(function(almost), {normal({4})}, {.linear = {0}}).verdict == Verdict::wrong);
   const GradcheckResult bent = gradcheck([](const Tensor& x) { return x * x; }, {normal({4})}, {.linear = {0}});
   CHECK(bent.verdict == Verdict::ok);  // central differences of a square are exact at any step

@@ -76,6 +76,11 @@ TEST_CASE("anomaly mode names the first forward NaN: op, ranges, module, number"
   CHECK(has(text, "op 2 on the tape, in module 'decoder.up.0'"));
   CHECK(has(text, "recorded at"));
   CHECK_NOTHROW(x * 2.0);  // it goes on watching
+  const std::string both = message([&] { (x - x) / (x * 0.0); });
+  CAPTURE(both);
+  CHECK(has(both, "[div] forward made NaN"));
+  CHECK(has(both, "\n  a: (3,) f64 in [0, 0]"));
+  CHECK(has(both, "\n  b: (3,) f64 in [0, 0]"));
 }
 
 TEST_CASE("anomaly mode names the first bad vjp, with where its op was recorded") {

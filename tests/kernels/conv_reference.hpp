@@ -2,7 +2,9 @@
 // from the definition in ops/conv_geometry.hpp alone, and a generator of random geometries.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -60,6 +62,30 @@ std::string to_string(const ConvCase& c);
 /// A random case of at most `limit` products: stride and dilation 1 to 4, kernel 1 to 7, rank 1 to 3, groups, odd
 /// sizes, sizes by conv's formula, by conv_transpose's with output_padding, or by neither.
 ConvCase random_case(std::mt19937& random, std::int64_t limit);
+
+/// Numbers between two fences of NaN: a kernel that writes beside a tensor breaks one, and what it reads there spoils
+/// its result.
+template <class T>
+class Fenced {
+ public:
+  explicit Fenced(const std::vector<T>& values) : Fenced(values.size()) {
+    std::copy(values.begin(), values.end(), all_.begin() + fence);
+  }
+  /// Nothing but NaN: a kernel overwrites every element.
+  explicit Fenced(std::size_t size) : all_(size + 2 * fence, std::numeric_limits<T>::quiet_NaN()) {}
+
+  T* data() { return all_.data() + fence; }
+  const T* data() const { return all_.data() + fence; }
+  std::vector<T> values() const { return {all_.begin() + fence, all_.end() - fence}; }
+  bool intact() const {
+    const auto nan = [](T value) { return value != value; };
+    return std::all_of(all_.begin(), all_.begin() + fence, nan) && std::all_of(all_.end() - fence, all_.end(), nan);
+  }
+
+ private:
+  static constexpr std::ptrdiff_t fence = 256;
+  std::vector<T> all_;
+};
 
 /// Small integers, so that every sum is exact in either type.
 template <class T>

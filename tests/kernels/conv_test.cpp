@@ -4,7 +4,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 
 #include <duet/core/parallel.hpp>
 #include <duet/ops/fast_convolutions.hpp>
@@ -59,14 +58,14 @@ Results<T> reference(const ConvCase& c, const Problem<T>& p, bool bias) {
 
 template <class T>
 Results<T> computed(const ConvCase& c, const Problem<T>& p, bool bias) {
-  constexpr T unset = std::numeric_limits<T>::quiet_NaN();  // a kernel overwrites every element
-  Results<T> r{std::vector<T>(p.y.size(), unset), std::vector<T>(p.x.size(), unset),
-               std::vector<T>(p.w.size(), unset)};
+  const test::Fenced<T> x_in(p.x), w_in(p.w), y_in(p.y);
+  test::Fenced<T> x(p.x.size()), w(p.w.size()), y(p.y.size());
   const ConvGeometry& g = c.geometry;
-  kernels::conv<T>(g, c.batch, p.x.data(), p.w.data(), bias ? p.small_bias.data() : nullptr, r.y.data());
-  kernels::conv_transpose<T>(g, c.batch, p.y.data(), p.w.data(), bias ? p.large_bias.data() : nullptr, r.x.data());
-  kernels::conv_weight<T>(g, c.batch, p.x.data(), p.y.data(), r.w.data());
-  return r;
+  kernels::conv<T>(g, c.batch, x_in.data(), w_in.data(), bias ? p.small_bias.data() : nullptr, y.data());
+  kernels::conv_transpose<T>(g, c.batch, y_in.data(), w_in.data(), bias ? p.large_bias.data() : nullptr, x.data());
+  kernels::conv_weight<T>(g, c.batch, x_in.data(), y_in.data(), w.data());
+  CHECK_MESSAGE((x.intact() && w.intact() && y.intact()), "written beside a tensor: ", test::to_string(c));
+  return {y.values(), x.values(), w.values()};
 }
 
 template <class T>
@@ -122,6 +121,12 @@ ConvCase plain(std::int64_t batch, std::int64_t large_channels, std::int64_t sma
   return c;
 }
 
+/// With other columns than rows.
+ConvCase oblong(ConvCase c, ConvAxis columns) {
+  c.geometry.axis[1] = columns;
+  return c;
+}
+
 /// Cases large enough to be cut into several blocks in each dimension.
 const ConvCase blocked_cases[] = {
     plain(1, 16, 16, {128, 128, 3, 1, 1, 1}),
@@ -155,6 +160,11 @@ const ConvCase blocked_cases[] = {
     plain(2, 3, 64, {64, 32, 4, 2, 1, 1}),  // rows of few vectors
     plain(2, 5, 13, {96, 96, 3, 1, 1, 1}),
     plain(2, 7, 3, {34, 32, 3, 1, 0, 1}),
+    oblong(plain(3, 6, 6, {40, 40, 3, 1, 1, 1}, 6), {70, 70, 3, 1, 1, 1}),  // planes read where they lie
+    plain(3, 2, 2, {40, 37, 3, 1, 1, 1}, 2),                                // and planes that only look like those
+    plain(3, 1, 3, {37, 40, 3, 1, 1, 1}),
+    plain(2, 64, 17, {14, 7, 6, 2, 2, 1}),  // weight gradients with the large side's channels in vectors
+    oblong(plain(2, 64, 17, {14, 7, 6, 2, 2, 1}), {13, 4, 5, 3, 1, 1}),
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // of threads.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <limits>
 
 #include <duet/core/parallel.hpp>
@@ -37,10 +38,11 @@ bool agrees(const Product& p, std::mt19937& random) {
   if (!p.accumulate)  // whatever stood in c before must not matter
     for (std::int64_t i = 0; i < p.m; ++i)
       for (std::int64_t j = 0; j < p.n; ++j) start[i * p.ldc + j] = std::numeric_limits<T>::quiet_NaN();
-  auto c = start;
-  kernels::matmul<T>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, a.data(), p.lda, b.data(), p.ldb, c.data(), p.ldc,
-                     p.accumulate);
-  return c == expected;
+  const test::Fenced<T> left(a), right(b);
+  test::Fenced<T> c(start);
+  kernels::matmul<T>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, left.data(), p.lda, right.data(), p.ldb, c.data(),
+                     p.ldc, p.accumulate);
+  return c.values() == expected && c.intact();
 }
 
 std::int64_t random_size(std::mt19937& random) {
@@ -71,6 +73,23 @@ TEST_CASE_TEMPLATE("matmul agrees exactly with a plain loop", T, float, double) 
       CHECK_MESSAGE(agrees<T>(p, random), "m ", p.m, ", n ", p.n, ", k ", p.k, ", transposed ", p.transpose_a, " ",
                     p.transpose_b, ", accumulate ", p.accumulate, ", ", kernels::name(simd));
     }
+  }
+  kernels::set_active_simd(before);
+}
+
+TEST_CASE_TEMPLATE("matmul agrees exactly where the sum is long, and where rows lie a page apart", T, float, double) {
+  const kernels::Simd before = kernels::active_simd();
+  for (kernels::Simd simd : kernels::available_simd()) {
+    kernels::set_active_simd(simd);
+    std::mt19937 random(3);
+    for (const auto& [m, n, k] :
+         std::vector<std::array<std::int64_t, 3>>{{9, 5, 8200}, {10, 40, 20000}, {100, 33, 500}})
+      for (int form = 0; form < 8; ++form) {
+        Product p{form % 2 == 1, form / 2 % 2 == 1, m, n, k, 0, 0, n + 1, form / 4 == 1};
+        p.lda = p.transpose_a ? m : (k + 1023) / 1024 * 1024;
+        p.ldb = p.transpose_b ? k + 3 : n;
+        CHECK_MESSAGE(agrees<T>(p, random), m, " ", n, " ", k, ", form ", form, ", ", kernels::name(simd));
+      }
   }
   kernels::set_active_simd(before);
 }

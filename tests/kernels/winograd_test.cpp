@@ -92,18 +92,18 @@ bool has_weight_scheme(const kernels::ConvReading& small) {
 
 /// The three ops by Winograd, wherever a scheme fits, whatever the cost rule says.
 Results<float> computed(const Problem& p) {
-  constexpr float unset = std::numeric_limits<float>::quiet_NaN();  // a kernel overwrites every element
-  Results<float> r{std::vector<float>(p.y.size(), unset), std::vector<float>(p.x.size(), unset),
-                   std::vector<float>(p.w.size(), unset)};
+  const test::Fenced<float> x_in(p.x), w_in(p.w), y_in(p.y);
+  test::Fenced<float> x(p.x.size()), w(p.w.size()), y(p.y.size());
   const auto small = kernels::read_small(p.shape.geometry, p.shape.batch);
   const auto large = kernels::read_large(p.shape.geometry, p.shape.batch);
-  kernels::conv_by_winograd(small, p.x.data(), p.w.data(), p.small_bias.data(), r.y.data());
-  kernels::conv_by_winograd(large, p.y.data(), p.w.data(), p.large_bias.data(), r.x.data());
+  kernels::conv_by_winograd(small, x_in.data(), w_in.data(), p.small_bias.data(), y.data());
+  kernels::conv_by_winograd(large, y_in.data(), w_in.data(), p.large_bias.data(), x.data());
   if (has_weight_scheme(small))
-    kernels::weight_by_winograd(small, p.x.data(), p.y.data(), r.w.data());
+    kernels::weight_by_winograd(small, x_in.data(), y_in.data(), w.data());
   else
-    kernels::conv_weight<float>(p.shape.geometry, p.shape.batch, p.x.data(), p.y.data(), r.w.data());
-  return r;
+    kernels::conv_weight<float>(p.shape.geometry, p.shape.batch, x_in.data(), y_in.data(), w.data());
+  CHECK_MESSAGE((x.intact() && w.intact() && y.intact()), "written beside a tensor: ", test::to_string(p.shape));
+  return {y.values(), x.values(), w.values()};
 }
 
 /// The error's norm over the result's, and the largest error over the result's largest element.

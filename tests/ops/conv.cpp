@@ -63,6 +63,22 @@ TEST_CASE("a derivative keeps the geometry that the first call fixed") {
   CHECK(grad({sum(g[0] * g[0])}, {w})[0].shape() == w.shape());
 }
 
+TEST_CASE("each size of a geometry has its own limit, 2^40") {
+  const std::int64_t most = std::int64_t{1} << 40;
+  const auto check = [&](auto set) {
+    ConvGeometry geometry;
+    geometry.rank = 1;
+    set(geometry.axis[0], most);
+    CHECK_NOTHROW(geometry.validate("test"));
+    set(geometry.axis[0], most + 1);
+    CHECK_THROWS_WITH_AS(geometry.validate("test"), doctest::Contains("[test] axis 0 is too long"), ShapeError);
+  };
+  check([](ConvAxis& axis, std::int64_t size) { axis.padding = size; });
+  check([](ConvAxis& axis, std::int64_t size) { axis.padding = -size; });
+  check([](ConvAxis& axis, std::int64_t size) { axis.large = size; });
+  check([](ConvAxis& axis, std::int64_t size) { axis.stride = size - 1; });  // small * stride + kernel * dilation
+}
+
 TEST_CASE("sizes, padding words, unbatched input, bias") {
   const Tensor x = randn({2, 4, 7, 9}), w = randn({6, 2, 4, 3});
   CHECK(conv2d(x, w, {.padding = "same", .groups = 2}).shape() == Shape{2, 6, 7, 9});

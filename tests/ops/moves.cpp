@@ -107,6 +107,10 @@ TEST_CASE("max_unpool puts maxima back, at a size that the windows reach") {
   const auto [y, indices] = max_pool1d_with_indices(x, {.kernel_size = 2});
   CHECK(max_unpool1d(y, indices, {.kernel_size = 2}).to_vector() == Values{0, 5, 0, 3});
   CHECK(max_unpool1d(y, indices, {.kernel_size = 2, .output_size = {5}}).to_vector() == Values{0, 5, 0, 3, 0});
+  const Tensor none = zeros(y.shape(), {.dtype = i64});
+  CHECK(max_unpool1d(y, none, {.kernel_size = 2, .output_size = {3}}).numel() == 3);
+  for (const std::int64_t size : {0, 2, 6})
+    CHECK_THROWS_AS(max_unpool1d(y, none, {.kernel_size = 2, .output_size = {size}}), ShapeError);
 }
 
 TEST_CASE("interpolation finds the values between") {
@@ -120,6 +124,16 @@ TEST_CASE("interpolation finds the values between") {
   CHECK(at(6, InterpolateMode::linear) == Values{0, 1, 3, 5, 7, 8});
   CHECK(at(5, InterpolateMode::linear, true) == Values{0, 2, 4, 6, 8});
   CHECK(at(1, InterpolateMode::linear) == Values{4});
+  // Halves of two lengths: what the longer one leaves in memory is not read.
+  for (const std::int64_t size : {64, 33}) {
+    const Tensor ramp = arange(0, static_cast<double>(2 * size), 1, {.dtype = f64});
+    const Tensor half = interpolate(reshape(ramp, {1, 1, 2 * size}), {.size = {size}, .mode = InterpolateMode::nearest});
+    CHECK(half.to_vector() == arange(0, static_cast<double>(2 * size), 2, {.dtype = f64}).to_vector());
+  }
+  // What has no share in a value does not touch it, be it infinite.
+  const Values edges = interpolate(row({1, INFINITY, 8}), {.size = {6}, .mode = InterpolateMode::linear}).to_vector();
+  CHECK(edges.front() == 1);
+  CHECK(edges.back() == 8);
   CHECK(at(1, InterpolateMode::linear, true) == Values{0});
   CHECK(at(2, InterpolateMode::area) == Values{2, 6});
   CHECK(interpolate(x, {.scale_factor = {2.5}}).shape() == Shape{1, 1, 7});

@@ -98,6 +98,20 @@ TEST_CASE("max_pool2d hands NaN and minus infinity on") {
   CHECK(indices.to_vector() == std::vector<double>{0, 3});
 }
 
+TEST_CASE("windows may step by 2^31 and no further") {
+  const Tensor x = Tensor::from_span(std::vector<float>{3, 1}, {1, 2});
+  const std::int64_t most = std::int64_t{1} << 31;
+  CHECK(max_pool1d(x, {.kernel_size = 1, .stride = most, .dilation = most}).to_vector() == std::vector<double>{3});
+  CHECK_THROWS_AS(max_pool1d(x, {.kernel_size = 1, .stride = most + 1}), ValueError);
+  CHECK_THROWS_AS(max_pool1d(x, {.kernel_size = 1, .dilation = most + 1}), ValueError);
+}
+
+TEST_CASE("with ceil_mode a window may reach over the end, by less than a stride") {
+  const Tensor x = Tensor::from_span(std::vector<float>{1, 3, 2}, {1, 3});
+  CHECK(max_pool1d(x, {.kernel_size = 4, .stride = 2, .ceil_mode = true}).to_vector() == std::vector<double>{3});
+  CHECK_THROWS_AS(max_pool1d(x, {.kernel_size = 5, .stride = 2, .ceil_mode = true}), ShapeError);
+}
+
 TEST_CASE("a window in the padding alone, a tap outside its window: errors") {
   const Tensor x = Tensor::from_span(std::vector<float>(3, 1), {1, 3});
   CHECK_THROWS_AS(max_pool1d(x, {.kernel_size = 2, .padding = 1, .dilation = 4}), ValueError);

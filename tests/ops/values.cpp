@@ -105,6 +105,38 @@ TEST_CASE("the gradient of a log of exponentials is a softmax, whatever their si
     }
 }
 
+TEST_CASE("comparisons and logic have their tables of truth, in every type") {
+  for (const Dtype dtype : {f32, f64, i64, u8}) {
+    const Tensor a = to(row({0, 0, 1, 2, 3}), dtype), b = to(row({0, 2, 0, 2, 1}), dtype);
+    CHECK(eq(a, b).to_vector() == Values{1, 0, 0, 1, 0});
+    CHECK(ne(a, b).to_vector() == Values{0, 1, 1, 0, 1});
+    CHECK(lt(a, b).to_vector() == Values{0, 1, 0, 0, 0});
+    CHECK(le(a, b).to_vector() == Values{1, 1, 0, 1, 0});
+    CHECK(gt(a, b).to_vector() == Values{0, 0, 1, 0, 1});
+    CHECK(ge(a, b).to_vector() == Values{1, 0, 1, 1, 1});
+    CHECK(logical_and(a, b).to_vector() == Values{0, 0, 0, 1, 1});
+    CHECK(logical_or(a, b).to_vector() == Values{0, 1, 1, 1, 1});
+    CHECK(logical_xor(a, b).to_vector() == Values{0, 1, 1, 0, 0});
+    CHECK(logical_not(a).to_vector() == Values{1, 1, 0, 0, 0});
+    CHECK(isnan(a).to_vector() == Values(5, 0));
+    CHECK(isfinite(a).to_vector() == Values(5, 1));
+  }
+  const Tensor limits = row({NAN, INFINITY, -INFINITY, 0});
+  CHECK(isnan(limits).to_vector() == Values{1, 0, 0, 0});
+  CHECK(isfinite(limits).to_vector() == Values{0, 0, 0, 1});
+  CHECK(eq(limits, limits).to_vector() == Values{0, 1, 1, 1});
+}
+
+TEST_CASE("argmax and argmin name the first of equal ones") {
+  const Tensor x = reshape(row({1, 3, 3, 0, 0, 2}), {2, 3});
+  CHECK(argmax(x).item() == 1);
+  CHECK(argmin(x).item() == 3);
+  CHECK(argmax(x, {.dim = 1}).to_vector() == Values{1, 2});
+  CHECK(argmin(x, {.dim = 1}).to_vector() == Values{0, 0});
+  CHECK(argmax(x, {.dim = 0}).to_vector() == Values{0, 0, 0});
+  CHECK(argmax(zeros({2, 2}), {.dim = 0, .keepdim = true}).to_vector() == Values{0, 0});
+}
+
 TEST_CASE("an adaptive max pool names the first of equal ones") {
   const MaxPoolResult result = adaptive_max_pool1d_with_indices(reshape(row({3, 3, 1, 2, 2, 2}), {1, 6}), 2);
   CHECK(result.y.to_vector() == Values{3, 2});
