@@ -69,7 +69,7 @@ BlockHeader* Arena::find(std::int64_t bytes, bool backed_only) const {
   BlockHeader* best = nullptr;
   for (BlockHeader* block = free_; block != nullptr; block = block->next) {
     if (block->bytes < bytes || (backed_only && !block->backed)) continue;
-    if (best == nullptr || block < best) best = block;
+    if (best == nullptr || block->bytes < best->bytes || (block->bytes == best->bytes && block < best)) best = block;
   }
   return best;
 }
