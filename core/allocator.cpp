@@ -141,6 +141,10 @@ class Cache {
     }
     make_room(bytes, rounded, rounded - std::min(rounded, arena_.cached_at_end()));
     BlockHeader* block = arena_.find(rounded, false);
+    if (block == nullptr) {
+      arena_.join();
+      block = arena_.find(rounded, false);
+    }
     if (block != nullptr)
       arena_.take(block, rounded);
     else

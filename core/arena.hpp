@@ -34,6 +34,8 @@ class Arena {
   /// the reserved addresses end; then nothing has changed.
   BlockHeader* grow(std::int64_t bytes);
   void give_back(BlockHeader* block) noexcept;
+  /// Makes one of free neighbours of which the system has taken some back; it gets the others too.
+  void join();
   /// Returns the pages of every free block to the system; their addresses stay.
   void release();
 
