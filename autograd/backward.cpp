@@ -137,8 +137,29 @@ class BackwardPass {
     }
     for (Observer* observer : watching) observer->after_vjp(node, cotangents, gradients);
     cotangents.clear();
-    for (std::size_t i = 0; i < node.edges.size(); ++i)
-      if (needs[i] != 0) arrive(node.edges[i], std::move(gradients[i]));
+    bool slices = false;
+    for (std::size_t i = 0; i < node.edges.size(); ++i) {
+      if (needs[i] == 0) continue;
+      slices = slices || is_small_slice(gradients[i]);
+      arrive(node.edges[i], std::move(gradients[i]));
+    }
+    if (slices && !create_graph_) copy_waiting_slices(node);
+  }
+
+  /// Whether keeping this keeps a mebibyte of memory or more that it does not show.
+  static bool is_small_slice(const Tensor& tensor) {
+    return tensor.defined() && tensor.impl()->storage->bytes() - tensor.bytes() >= std::int64_t{1} << 20;
+  }
+
+  /// Gradients that are slices of one (those of a cat) all keep that one whole. One whose node runs next will be gone
+  /// soon; those that wait, in a U-Net for half of the backward, are copied out.
+  void copy_waiting_slices(const Node& node) {
+    for (const Edge& edge : node.edges) {
+      const auto found = pending_.find(edge.node.get());
+      if (found == pending_.end() || heap_.front().node == edge.node.get()) continue;
+      Tensor& waiting = found->second.cotangents[static_cast<std::size_t>(edge.index)];
+      if (is_small_slice(waiting)) waiting = raw::clone(waiting);
+    }
   }
 
   static void check(const Node& node, const Tensors& gradients) {

@@ -26,6 +26,9 @@ constexpr int class_count = steps * 48;
 // From here on blocks come from the arena. Scratch memory does so later: workers ask for it at times that differ from
 // step to step, which would cut the arena differently each time.
 constexpr std::int64_t large_block = 1 << 18, large_scratch = 1 << 22;
+// Scratch between the two has one of two sizes, or the layers of a U-Net, each with its own, would keep 30 MB of it.
+// What of a block is never touched costs addresses, no memory.
+constexpr std::int64_t middling_scratch = 1 << 20;
 
 /// The smallest class whose blocks hold `bytes`, and what they hold.
 int size_class(std::int64_t bytes, std::int64_t& rounded) {
@@ -44,11 +47,18 @@ int size_class(std::int64_t bytes, std::int64_t& rounded) {
 
 class Cache {
  public:
-  void* take(std::int64_t bytes, std::int64_t threshold) {
-    if (bytes < 0 || bytes > (std::int64_t{1} << 46)) refuse(bytes, "no machine has that much");
-    if (bytes >= threshold)
+  void* take(std::int64_t bytes) {
+    check(bytes);
+    void* const memory = bytes >= large_block ? take_large(bytes) : nullptr;
+    return memory != nullptr ? memory : take_small(bytes, bytes);
+  }
+
+  void* take_scratch(std::int64_t bytes) {
+    check(bytes);
+    if (bytes >= large_scratch)
       if (void* memory = take_large(bytes)) return memory;
-    return take_small(bytes);
+    if (bytes < large_block || bytes > large_scratch) return take_small(bytes, bytes);
+    return take_small(bytes, bytes <= middling_scratch ? middling_scratch : large_scratch);
   }
 
   void give_back(void* memory) noexcept {
@@ -89,9 +99,14 @@ class Cache {
   void unlock() { mutex_.unlock(); }
 
  private:
-  void* take_small(std::int64_t bytes) {
+  void check(std::int64_t bytes) const {
+    if (bytes < 0 || bytes > (std::int64_t{1} << 46)) refuse(bytes, "no machine has that much");
+  }
+
+  /// A block with room for `room` bytes, of which `bytes` were asked for.
+  void* take_small(std::int64_t bytes, std::int64_t room) {
     std::int64_t rounded = 0;
-    const int index = size_class(bytes, rounded);
+    const int index = size_class(room, rounded);
     {
       std::lock_guard lock(mutex_);
       std::vector<BlockHeader*>& list = free_[index];
@@ -126,6 +141,10 @@ class Cache {
     }
     make_room(bytes, rounded, rounded - std::min(rounded, arena_.cached_at_end()));
     BlockHeader* block = arena_.find(rounded, false);
+    if (block == nullptr) {
+      arena_.join();
+      block = arena_.find(rounded, false);
+    }
     if (block != nullptr)
       arena_.take(block, rounded);
     else
@@ -194,8 +213,8 @@ void set_memory_limit(std::int64_t bytes) {
   cache().set_limit(bytes);
 }
 void release_cached_memory() { cache().release(); }
-void* allocate(std::int64_t bytes) { return cache().take(bytes, large_block); }
-Scratch::Scratch(std::int64_t bytes) : block_(cache().take(bytes, large_scratch)) {}
+void* allocate(std::int64_t bytes) { return cache().take(bytes); }
+Scratch::Scratch(std::int64_t bytes) : block_(cache().take_scratch(bytes)) {}
 void deallocate(void* block) noexcept {
   if (block != nullptr) cache().give_back(block);
 }

@@ -69,7 +69,7 @@ BlockHeader* Arena::find(std::int64_t bytes, bool backed_only) const {
   BlockHeader* best = nullptr;
   for (BlockHeader* block = free_; block != nullptr; block = block->next) {
     if (block->bytes < bytes || (backed_only && !block->backed)) continue;
-    if (best == nullptr || block < best) best = block;
+    if (best == nullptr || block->bytes < best->bytes || (block->bytes == best->bytes && block < best)) best = block;
   }
   return best;
 }
@@ -109,21 +109,40 @@ BlockHeader* Arena::grow(std::int64_t bytes) {
 }
 
 void Arena::give_back(BlockHeader* block) noexcept {
-  // What grows together counts as backed if any of it is.
-  if (BlockHeader* const behind = after(block); behind != nullptr && behind->free) {
+  // Not with what the system has taken back: nobody would know how much of the whole is there.
+  if (BlockHeader* const behind = after(block); behind != nullptr && behind->free && behind->backed) {
     unlink(behind);
     if (behind == last_) last_ = block;
     block->bytes += behind->bytes + static_cast<std::int64_t>(sizeof(BlockHeader));
   }
-  if (BlockHeader* const before = block->before; before != nullptr && before->free) {
+  if (BlockHeader* const before = block->before; before != nullptr && before->free && before->backed) {
     unlink(before);
     if (block == last_) last_ = before;
     before->bytes += block->bytes + static_cast<std::int64_t>(sizeof(BlockHeader));
-    before->backed = true;
     block = before;
   }
   if (BlockHeader* const behind = after(block); behind != nullptr) behind->before = block;
   link(block);
+}
+
+void Arena::join() {
+  BlockHeader* block = last_ == nullptr ? nullptr : reinterpret_cast<BlockHeader*>(base_);
+  while (block != nullptr) {
+    BlockHeader* const behind = after(block);
+    if (behind == nullptr || !block->free || !behind->free) {
+      block = behind;
+      continue;
+    }
+    for (BlockHeader* part : {block, behind}) {
+      unlink(part);
+      if (part->backed) release_pages(part->memory(), part->bytes);
+    }
+    if (behind == last_) last_ = block;
+    block->bytes += behind->bytes + static_cast<std::int64_t>(sizeof(BlockHeader));
+    block->backed = false;
+    if (BlockHeader* const next = after(block); next != nullptr) next->before = block;
+    link(block);
+  }
 }
 
 void Arena::release() {

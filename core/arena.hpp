@@ -25,8 +25,8 @@ static_assert(sizeof(BlockHeader) == 64);
 
 class Arena {
  public:
-  /// A free block that holds `bytes`, the one at the lowest address; null if there is none. `backed_only`: of those
-  /// whose pages the system still keeps.
+  /// A free block that holds `bytes`, the shortest, and of those the one at the lowest address; null if there is none.
+  /// `backed_only`: of those whose pages the system still keeps.
   BlockHeader* find(std::int64_t bytes, bool backed_only) const;
   /// Takes a block that find() gave out of the list and cuts off what is beyond `bytes`.
   void take(BlockHeader* block, std::int64_t bytes);
@@ -34,6 +34,8 @@ class Arena {
   /// the reserved addresses end; then nothing has changed.
   BlockHeader* grow(std::int64_t bytes);
   void give_back(BlockHeader* block) noexcept;
+  /// Makes one of free neighbours of which the system has taken some back; it gets the others too.
+  void join();
   /// Returns the pages of every free block to the system; their addresses stay.
   void release();
 

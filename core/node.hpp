@@ -22,6 +22,9 @@ class SavedTensor {
  public:
   SavedTensor() = default;
   SavedTensor(const Tensor& tensor, bool is_output);
+  /// An input that is not kept: the op that made it makes it again (OpDef::remake) when it is unpacked. Empty where it
+  /// cannot, or where that would spare too little.
+  static SavedTensor remade(const Tensor& tensor);
   /// Throws AutogradError if the data changed since. `node` is the node that owns this.
   Tensor unpack(const NodePtr& node, int index) const;
   bool saved() const { return tensor_.defined() || packed_ != nullptr; }

@@ -118,6 +118,10 @@ struct OpDef {
   Callable<Tensors(const Call&)> forward = {};
   Callable<Tensors(const Vjp&)> vjp = {};  ///< one entry an input, in public ops only; empty: no gradient
   std::vector<Save> saves = {};
+  /// Where output 0 is made again, bit for bit, from what `saves` keeps, in one cheap pass: the function that does so.
+  /// An op whose gradient reads that output as its input then keeps a share in what this op saved, instead of the
+  /// output.
+  Callable<Tensor(const Vjp&)> remake = {};
   std::vector<int> linear = {};            ///< inputs in which the op is linear, the others held
   std::vector<int> constant_outputs = {};  ///< floating outputs through which no gradient flows (statistics)
   std::string dual = {};                   ///< the op that is its adjoint by its first input

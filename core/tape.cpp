@@ -96,6 +96,60 @@ SavedTensor::SavedTensor(const Tensor& tensor, bool is_output)
   }
 }
 
+namespace {
+
+/// Outputs of fewer bytes are kept: their memory is not worth a pass.
+constexpr std::int64_t least_remade = std::int64_t{1} << 20;
+
+/// How an output is made again: the node that made it, and a share in all that this node saved, for its own may be
+/// released by then.
+struct Recipe {
+  NodePtr maker, copy;
+};
+
+/// Whether the node still has all that it saved, as plain tensors: one that is itself made again would have this follow
+/// the graph.
+bool holds_all_it_saved(const Node& node) {
+  for (std::size_t k = 0; k < node.saved.size(); ++k) {
+    const Save& save = node.op->saves[k];
+    const bool absent = !save.output && !node.input_specs[static_cast<std::size_t>(save.index)].defined;
+    if (!absent && node.saved[k].storage() == nullptr) return false;
+  }
+  return true;
+}
+
+Tensor make_again(const std::shared_ptr<void>& held) {
+  const Recipe& recipe = *static_cast<const Recipe*>(held.get());
+  const NoGradGuard no_grad;
+  const Tensor tensor = recipe.copy->op->remake(Vjp(*recipe.copy, {}, {}));
+  impl_of(tensor).grad_fn = recipe.maker;
+  impl_of(tensor).output_index = 0;
+  return tensor;
+}
+
+}  // namespace
+
+SavedTensor SavedTensor::remade(const Tensor& tensor) {
+  const TensorImpl& impl = impl_of(tensor);
+  const NodePtr& maker = impl.grad_fn;
+  SavedTensor result;
+  if (!maker || !maker->op || !maker->op->remake || impl.output_index != 0 || tensor.bytes() < least_remade)
+    return result;
+  // Where somebody packs what is saved, or has written to the output since, there is nothing to spare or it is lost.
+  if (!saved_tensor_hooks.empty() || tensor.version() != 0 || impl.storage->exposed() || !holds_all_it_saved(*maker))
+    return result;
+  auto copy = std::make_shared<Node>();
+  copy->op = maker->op;
+  copy->options = maker->options;
+  copy->edges.resize(maker->edges.size());
+  copy->input_specs = maker->input_specs;
+  copy->output_specs = maker->output_specs;
+  copy->saved = maker->saved;
+  result.packed_ = std::make_shared<Recipe>(Recipe{maker, std::move(copy)});
+  result.unpack_ = make_again;
+  return result;
+}
+
 Tensor SavedTensor::unpack(const NodePtr& node, int index) const {
   Tensor tensor = tensor_;
   if (unpack_) {
@@ -238,7 +292,8 @@ SavedTensor save_checked(const OpDef& op, const Tensor& input, int i) {
     fail<AutogradError>(op.name, "input {} {} was made in inference mode and a gradient needs it: make it under a "
                                  "NoGradGuard, or outside",
                         i, to_string(spec_of(input)));
-  return SavedTensor(input, false);
+  SavedTensor remade = SavedTensor::remade(input);
+  return remade.saved() ? std::move(remade) : SavedTensor(input, false);
 }
 
 /// Marks what a forward made in inference mode; a view of an ordinary tensor stays ordinary.

@@ -58,7 +58,12 @@ void warn_of_fresh(const char* layer, const Module& module, const Tensor& mean, 
                         path.empty() ? "a layer" : "'" + path + "'"));
 }
 
-void count_batch(Buffer& batches) { assign(batches, Tensor::scalar(batches.item() + 1, {.dtype = i64})); }
+/// What running statistics are after one batch more.
+void move_statistics(Buffer& mean, const Tensor& new_mean, Buffer& var, const Tensor& new_var, Buffer& batches) {
+  assign(mean, new_mean);
+  assign(var, new_var);
+  assign(batches, Tensor::scalar(batches.item() + 1, {.dtype = i64}));
+}
 
 }  // namespace
 
@@ -95,11 +100,8 @@ Tensor BatchNorm<N>::forward(const Tensor& x) {
       in_one ? batch_norm_relu(x, running_mean, running_var, weight, bias, {.momentum = momentum, .eps = options.eps})
              : batch_norm(x, running_mean, running_var, weight, bias,
                           {.training = by_batch, .momentum = momentum, .eps = options.eps});
-  if (tracked && !is_recomputing()) {  // a checkpoint's second run is not a second batch
-    assign(running_mean, result.running_mean);
-    assign(running_var, result.running_var);
-    count_batch(num_batches_tracked);
-  }
+  if (tracked && !is_recomputing())  // a checkpoint's second run is not a second batch
+    move_statistics(running_mean, result.running_mean, running_var, result.running_var, num_batches_tracked);
   return options.relu && !in_one ? relu(result.y) : result.y;
 }
 
@@ -122,10 +124,9 @@ Tensor BatchNorm<N>::by_whole_batch(const Tensor& x) {
   if (weight.defined()) y = y * reshape(weight, form) + reshape(bias, form);
   if (!options.track_running_stats || is_recomputing()) return y;
   const NoGradGuard no_grad;
-  const double batches = num_batches_tracked.item() + 1, momentum = options.momentum.value_or(1 / batches);
-  assign(running_mean, running_mean * (1 - momentum) + mean * momentum);
-  assign(running_var, running_var * (1 - momentum) + variance * (momentum * count / (count - 1)));
-  assign(num_batches_tracked, Tensor::scalar(batches, {.dtype = i64}));
+  const double momentum = options.momentum.value_or(1 / (num_batches_tracked.item() + 1));
+  move_statistics(running_mean, running_mean * (1 - momentum) + mean * momentum, running_var,
+                  running_var * (1 - momentum) + variance * (momentum * count / (count - 1)), num_batches_tracked);
   return y;
 }
 
@@ -178,9 +179,7 @@ Tensor InstanceNorm<N>::forward(const Tensor& x) {
     const Tensor samples = flatten(x, 2);
     const Tensor new_mean = lerp(running_mean, mean(samples, {.dim = {0, 2}}), options.momentum);
     const Tensor new_var = lerp(running_var, mean(var(samples, {.dim = {2}}), {.dim = {0}}), options.momentum);
-    assign(running_mean, new_mean);
-    assign(running_var, new_var);
-    count_batch(num_batches_tracked);
+    move_statistics(running_mean, new_mean, running_var, new_var, num_batches_tracked);
   }
   return y;
 }

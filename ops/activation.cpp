@@ -18,6 +18,9 @@ namespace {
 constexpr double selu_alpha = 1.6732632423543772848, selu_scale = 1.0507009873554804934;
 
 Kernel leaky_kernel(const AnyOptions& o, Map map) { return {map, {o.get<LeakyReluOptions>().negative_slope}}; }
+/// Whether the output of leaky_relu is above 0 just where its input is. The gradient then reads the output, which the
+/// next layer keeps anyway.
+bool keeps_sign(const AnyOptions& o) { return o.get<LeakyReluOptions>().negative_slope >= 0; }
 Kernel elu_kernel(const AnyOptions& o, Map map) { return {map, {o.get<EluOptions>().alpha, 1}}; }
 Kernel softplus_kernel(const AnyOptions& o, Map map) {
   return {map, {o.get<SoftplusOptions>().beta, o.get<SoftplusOptions>().threshold}};
@@ -92,9 +95,11 @@ DUET_DEFINE_OP(tanh_backward, backward_op({.name = "tanh_backward", .doc = "The 
 DUET_DEFINE_OP(leaky_relu, unary_op({.name = "leaky_relu", .doc = "The positive part and a share of the negative one.",
     .formula = "x > 0 ? x : negative_slope x", .kernel = {Map::leaky_relu},
     .derivative = [](const Vjp& v, const Tensor& g) {
-      return leaky_relu_backward(g, v.input(0), v.opt<LeakyReluOptions>());
+      return leaky_relu_backward(g, keeps_sign(v.options()) ? v.output() : v.input(0), v.opt<LeakyReluOptions>());
     },
-    .saves = {save_input(0)}, .domain = off_zero_domain, .onnx = "LeakyRelu",
+    .saves = {save_input(0, {0}, [](const AnyOptions& o, int) { return !keeps_sign(o); }),
+              save_output(0, {0}, [](const AnyOptions& o, int) { return keeps_sign(o); })},
+    .domain = off_zero_domain, .onnx = "LeakyRelu",
     .options = &options_type<LeakyReluOptions>(),
     .kernel_of = [](const AnyOptions& o) { return leaky_kernel(o, Map::leaky_relu); },
     .sampled_options = leaky_samples()}))

@@ -1,5 +1,6 @@
 // Losses of classes: cross entropy of logits, and the negative log-likelihood.
 #include <algorithm>
+#include <atomic>
 
 #include <duet/core/allocator.hpp>
 #include <duet/core/factory.hpp>
@@ -7,6 +8,7 @@
 #include <duet/core/random.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/elementwise_rules.hpp>
+#include <duet/ops/kernels/softmax.hpp>
 #include <duet/ops/loss.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/reduce_rules.hpp>
@@ -68,23 +70,50 @@ std::vector<double> weights_of(const Tensor& weight, std::int64_t classes) {
   return weight.defined() ? weight.to_vector() : std::vector<double>(static_cast<std::size_t>(classes), 1.0);
 }
 
+constexpr std::int64_t positions_a_task = 8192;
+
+/// The sum of sum_of(begin, end) over stretches of the positions, in parallel and added in order.
+template <class F>
+double sum_over_positions(std::int64_t count, F sum_of) {
+  const Scratch scratch((count / positions_a_task + 1) * 8);
+  double* partial = scratch.as<double>();
+  parallel_for(count, positions_a_task,
+               [&](std::int64_t begin, std::int64_t end) { partial[begin / positions_a_task] = sum_of(begin, end); });
+  double total = 0;
+  for (std::int64_t p = 0; p * positions_a_task < count; ++p) total += partial[p];
+  return total;
+}
+
 /// Targets with their range checked, and the weights of those that count.
 class Targets {
  public:
   Targets(const char* op, const Tensor& target, const Tensor& weight, std::int64_t classes, const ClassLoss& loss)
-      : held_(raw::contiguous(target)), weights_(weights_of(weight, classes)), loss_(loss) {
+      : held_(raw::contiguous(target)),
+        values_(raw::data<std::int64_t>(held_)),
+        weights_(weights_of(weight, classes)),
+        loss_(loss),
+        weighted_(weight.defined()) {
     for (double w : weights_) weight_sum_ += w;
-    const std::int64_t* values = raw::data<std::int64_t>(held_);
-    for (std::int64_t i = 0; i < held_.numel(); ++i) {
-      if (values[i] == loss.ignore_index) continue;
-      if (values[i] < 0 || values[i] >= classes)
-        fail<ValueError>(op, "target {} at position {} is not a class: {} classes, ignore_index {}", values[i], i,
-                         classes, loss.ignore_index);
-      total_ += weights_[static_cast<std::size_t>(values[i])];
-    }
+    const std::int64_t* const values = values_;
+    std::atomic<bool> good{true};
+    total_ = sum_over_positions(held_.numel(), [&](std::int64_t begin, std::int64_t end) {
+      std::int64_t ignored = 0, wrong = 0;
+      for (std::int64_t i = begin; i < end; ++i) {
+        const bool ignore = values[i] == loss.ignore_index;
+        ignored += ignore;
+        wrong += !ignore && static_cast<std::uint64_t>(values[i]) >= static_cast<std::uint64_t>(classes);
+      }
+      if (wrong > 0) good.store(false, std::memory_order_relaxed);
+      if (!weighted_ || wrong > 0) return static_cast<double>(end - begin - ignored);
+      double total = 0;
+      for (std::int64_t i = begin; i < end; ++i)
+        if (counts(i)) total += weights_[static_cast<std::size_t>(values[i])];
+      return total;
+    });
+    if (!good) refuse_first(op, classes);
   }
-  const std::int64_t* data() const { return raw::data<std::int64_t>(held_); }
-  std::int64_t operator[](std::int64_t i) const { return data()[i]; }
+  const std::int64_t* data() const { return values_; }
+  std::int64_t operator[](std::int64_t i) const { return values_[i]; }
   bool counts(std::int64_t i) const { return (*this)[i] != loss_.ignore_index; }
   double weight(std::int64_t c) const { return weights_[static_cast<std::size_t>(c)]; }
   /// By what the sum of losses is multiplied.
@@ -97,11 +126,22 @@ class Targets {
   /// Its sum over the classes.
   double mass(std::int64_t i) const { return peak(i) + floor(i) * weight_sum_; }
   bool smooth() const { return loss_.smoothing > 0; }
+  bool weighted() const { return weighted_; }
 
  private:
+  /// Names the first target that is no class.
+  [[noreturn]] void refuse_first(const char* op, std::int64_t classes) const {
+    std::int64_t i = 0;
+    while (!counts(i) || ((*this)[i] >= 0 && (*this)[i] < classes)) ++i;
+    fail<ValueError>(op, "target {} at position {} is not a class: {} classes, ignore_index {}", (*this)[i], i, classes,
+                     loss_.ignore_index);
+  }
+
   Tensor held_;
+  const std::int64_t* values_;
   std::vector<double> weights_;
   ClassLoss loss_;
+  bool weighted_;
   double weight_sum_ = 0, total_ = 0;
 };
 
@@ -115,23 +155,18 @@ Specs class_loss_rule(const ShapeCall& c) {
 template <class T, class F>
 Tensor reduce_positions(const Call& c, const Targets& targets, std::int64_t count, F loss_of) {
   Tensor out = c.empty();
-  constexpr std::int64_t grain = 8192;
   if (settings(c.options).reduction == Reduction::none) {
     T* to = raw::data<T>(out);
-    parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(count, positions_a_task, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) to[i] = static_cast<T>(loss_of(i));
     });
     return out;
   }
-  const Scratch scratch((count / grain + 1) * 8);
-  double* partial = scratch.as<double>();
-  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-    double total = 0;
-    for (std::int64_t i = begin; i < end; ++i) total += loss_of(i);
-    partial[begin / grain] = total;
+  const double total = sum_over_positions(count, [&](std::int64_t begin, std::int64_t end) {
+    double part[4] = {0, 0, 0, 0};  // four chains of additions, not one that waits for itself
+    for (std::int64_t i = begin; i < end; ++i) part[i % 4] += loss_of(i);
+    return part[0] + part[1] + (part[2] + part[3]);
   });
-  double total = 0;
-  for (std::int64_t p = 0; p * grain < count; ++p) total += partial[p];
   raw::fill(out, total * targets.factor());
   return out;
 }
@@ -175,6 +210,13 @@ Tensor class_loss_forward(const Call& c, bool logits) {
       T *most = scratch.as<T>(), *rest = most + count, *picked = rest + count;
       kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), rest, most, targets.data(), picked);
       known = {most, rest, picked};
+      if (!targets.weighted() && !targets.smooth()) {  // what is commonest, without asking at every position
+        out = reduce_positions<T>(c, targets, count, [=, &targets](std::int64_t i) {
+          const double own = static_cast<double>(picked[i]);
+          return targets.counts(i) ? known.shift(i) - own : 0;
+        });
+        return;
+      }
     }
     out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
       return position_loss<T>(targets, axis, raw::data<T>(x), known, i);
@@ -188,20 +230,21 @@ Tensor class_loss_forward(const Call& c, bool logits) {
 template <class T>
 void cross_entropy_gradient(const Targets& targets, const Axis& axis, const T* x, const T* g, bool g_each, T* out) {
   const std::int64_t count = axis.outer * axis.inner;
-  constexpr std::int64_t grain = 8192;
   const Scratch scratch(2 * count * static_cast<std::int64_t>(sizeof(T)));
-  T *scale = scratch.as<T>(), *peak = scale + count;
-  const auto factor = [&](std::int64_t i) { return static_cast<double>(g_each ? g[i] : *g) * targets.factor(); };
-  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+  T* scale = scratch.as<T>();
+  T* peak = targets.smooth() ? scale + count : scale;  // a distribution of the target alone has no other mass
+  const double whole = targets.factor();
+  const auto factor = [=](std::int64_t i) { return static_cast<double>(g_each ? g[i] : *g) * whole; };
+  parallel_for(count, positions_a_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       // Not 0 · inf: an ignored position has no gradient.
       scale[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.mass(i)) : T(0);
-      peak[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.peak(i)) : T(0);
+      if (targets.smooth()) peak[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.peak(i)) : T(0);
     }
   });
   kernels::softmax<T>(axis.outer, axis.count, axis.inner, x, out, false, scale, targets.data(), peak);
   if (!targets.smooth()) return;
-  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(count, positions_a_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       if (!targets.counts(i)) continue;
       T* column = out + i / axis.inner * axis.count * axis.inner + i % axis.inner;

@@ -81,12 +81,15 @@ Tensor channel_sum(const Tensor& x) {
 }
 
 /// The gradients by x, weight and bias of a normalisation by the batch's own statistics (its saved outputs `mean` and
-/// `mean` + 1), into result[0], result[weight] and result[weight + 1].
-void training_vjp(const Vjp& v, int weight, int mean, const NormalizeOptions& options, Tensors& result) {
-  if (v.needs(0) || v.needs(weight)) {
-    const Tensor w = v.needs(0) && v.has_input(weight) ? v.input(weight) : Tensor();
+/// `mean` + 1), into result[0], result[weight] and result[weight + 1]. Where a relu follows, output `mean` + 2 is the
+/// shift in front of it.
+void training_vjp(const Vjp& v, int weight, int mean, const NormalizeOptions& options, Tensors& result,
+                  bool before_relu = false) {
+  if (v.needs(0) || v.needs(weight) || before_relu) {
+    const Tensor w = (v.needs(0) || before_relu) && v.has_input(weight) ? v.input(weight) : Tensor();
     const auto [by_x, by_weight, by_bias] =
-        normalize_backward(v.cotangent(), v.input(0), w, v.output(mean), v.output(mean + 1), options);
+        normalize_backward(v.cotangent(), v.input(0), w, v.output(mean), v.output(mean + 1), options,
+                           before_relu ? v.output(mean + 2) : Tensor());
     if (v.needs(0)) result[0] = by_x;
     if (v.needs(weight)) result[static_cast<std::size_t>(weight)] = by_weight;
     if (v.needs(weight + 1)) result[static_cast<std::size_t>(weight + 1)] = by_bias;
@@ -204,14 +207,15 @@ Tensors batch_norm_relu_forward(const Call& c) {
 
 Tensors batch_norm_relu_vjp(const Vjp& v) {
   Tensors result(static_cast<std::size_t>(v.count()));
-  if (!v.cotangent().defined()) return result;
-  const auto [by_x, by_weight, by_bias] =
-      normalize_backward(v.cotangent(), v.input(0), v.has_input(3) ? v.input(3) : Tensor(), v.output(3), v.output(4),
-                         {.eps = v.opt<BatchNormReluOptions>().eps}, v.output(5));
-  if (v.needs(0)) result[0] = by_x;
-  if (v.needs(3)) result[3] = by_weight;
-  if (v.needs(4)) result[4] = by_bias;
+  if (v.cotangent().defined()) training_vjp(v, 3, 3, {.eps = v.opt<BatchNormReluOptions>().eps}, result, true);
   return result;
+}
+
+/// y once more, of the numbers that it was made of.
+Tensor batch_norm_relu_again(const Vjp& v) {
+  const GroupStatistics rounded{v.output(3).to_vector(), v.output(4).to_vector()};
+  return normalize(norm_geometry(v.name(), v.shape(0), 0), raw::contiguous(v.input(0)), rounded,
+                   v.has_input(3) ? v.input(3) : Tensor(), v.output(5), 0);
 }
 
 std::vector<Sample> batch_norm_relu_samples() {
@@ -243,8 +247,9 @@ const OpPtr& batch_norm_relu_op() {
       .shape_rule = batch_norm_relu_rule,
       .forward = batch_norm_relu_forward,
       .vjp = batch_norm_relu_vjp,
-      .saves = {save_input(0, {0, 3, 4}), save_input(3, {0, 3, 4}), save_output(3, {0, 3, 4}), save_output(4, {0, 3, 4}),
-                save_output(5, {0, 3, 4})},
+      .saves = {save_input(0, {0, 3, 4}), save_input(3, {0, 3, 4}), save_output(3, {0, 3, 4}),
+                save_output(4, {0, 3, 4}), save_output(5, {0, 3, 4})},
+      .remake = batch_norm_relu_again,
       .constant_outputs = {1, 2, 3, 4, 5},
       .source = "Ioffe and Szegedy 2015",
       .samples = batch_norm_relu_samples,

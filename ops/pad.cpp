@@ -1,9 +1,10 @@
-// Padding: a constant frame is one strided copy; the other modes copy the inside and then fill dimension after
-// dimension from it, and their adjoint folds the frames back in the opposite order.
+// Padding: a constant frame is written row by row, with what it frames; the other modes copy the inside and then fill
+// dimension after dimension from it, and their adjoint folds the frames back in the opposite order.
 #include <duet/ops/pad.hpp>
 
 #include <algorithm>
 
+#include <duet/core/parallel.hpp>
 #include <duet/ops/define.hpp>
 
 namespace duet {
@@ -63,25 +64,40 @@ Overlap overlap(const Tensor& padded, const Tensor& x, const std::vector<Frame>&
   return {raw::view(padded, shape, padded.strides(), into), raw::view(x, shape, x.strides(), from)};
 }
 
-/// Fills what a constant frame adds to y: around each dimension in turn, within what the ones before leave.
-void fill_frame(const Tensor& y, const std::vector<Frame>& all, double value) {
-  Shape region = y.shape();
-  std::int64_t offset = 0;
-  for (int i = 0; i < y.rank(); ++i) {
-    const std::int64_t step = y.strides()[i];
-    const std::int64_t before = std::max<std::int64_t>(0, all[static_cast<std::size_t>(i)].before);
-    const std::int64_t after = std::max<std::int64_t>(0, all[static_cast<std::size_t>(i)].after);
-    const auto fill = [&](std::int64_t first, std::int64_t count) {
-      Shape slab = region;
-      slab[i] = count;
-      Tensor part = raw::view(y, slab, y.strides(), offset + first * step);
-      if (part.numel() > 0) raw::fill(part, value);
-    };
-    fill(0, before);
-    fill(y.shape()[i] - after, after);
-    region[i] -= before + after;
-    offset += before * step;
-  }
+/// y = x in its frames, each of its rows written once from end to end. x is dense.
+template <class T>
+void pad_constant(const T* x, const Shape& shape, T* y, const Shape& padded, const std::vector<Frame>& all, T value) {
+  const int last = shape.rank() - 1;
+  const std::int64_t width = padded[last], source_width = shape[last];
+  const Frame edge = all[static_cast<std::size_t>(last)];
+  const std::int64_t before = std::max<std::int64_t>(0, edge.before), cut = before - edge.before;
+  const std::int64_t kept = std::max<std::int64_t>(0, std::min(width - before, source_width - cut));
+  const std::int64_t rows = width == 0 ? 0 : padded.numel() / width;
+  const std::int64_t grain = std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width));
+  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    // Where the row lies in y, by the dimensions in front of the last one.
+    Shape at = Shape::filled(last, 0);
+    for (std::int64_t i = last - 1, rest = begin; i >= 0; --i) {
+      at[static_cast<int>(i)] = rest % padded[static_cast<int>(i)];
+      rest /= padded[static_cast<int>(i)];
+    }
+    for (std::int64_t row = begin; row < end; ++row) {
+      std::int64_t source = 0;  // the row of x that this is
+      bool inside = kept > 0;
+      for (int i = 0; i < last; ++i) {
+        const std::int64_t from = at[i] - all[static_cast<std::size_t>(i)].before;
+        inside = inside && from >= 0 && from < shape[i];
+        source = source * shape[i] + from;
+      }
+      T* to = y + row * width;
+      if (inside) {
+        to = std::fill_n(to, before, value);
+        to = std::copy_n(x + source * source_width + cut, kept, to);
+      }
+      std::fill(to, y + (row + 1) * width, value);
+      for (int i = last - 1; i >= 0 && ++at[i] == padded[i]; --i) at[i] = 0;
+    }
+  });
 }
 
 /// The index of x, cropped or not, that index k of the frame around it is a copy of.
@@ -193,10 +209,12 @@ const OpPtr& pad_op() {
         const PadOptions& o = c.opt<PadOptions>();
         const std::vector<Frame> all = frames(c.name(), c[0].shape(), o);
         if (o.mode == PadMode::constant) {
-          const Tensor y = c.empty();
-          fill_frame(y, all, o.value);
-          Overlap whole = overlap(y, c[0], all);
-          raw::copy(whole.source, whole.inside);
+          const Tensor x = raw::contiguous(c[0]), y = c.empty();
+          if (x.rank() == 0) return {raw::clone(x)};
+          raw::dispatch_all(x.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            pad_constant(raw::data<T>(x), x.shape(), raw::data<T>(y), y.shape(), all, static_cast<T>(o.value));
+          });
           return {y};
         }
         Tensor y = c[0];

@@ -7,6 +7,7 @@
 #include <duet/ops/compare.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/elementwise_rules.hpp>
+#include <duet/ops/kernels/softmax.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/reduce_rules.hpp>
 #include <duet/ops/shape.hpp>

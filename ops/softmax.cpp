@@ -3,6 +3,7 @@
 
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/elementwise_rules.hpp>
+#include <duet/ops/kernels/softmax.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/reduce_rules.hpp>
 

@@ -89,7 +89,8 @@ UNetBlock::UNetBlock(std::int64_t in_channels, std::int64_t out_channels, const 
 Tensor UNetBlock::forward(const Tensor& x) {
   Tensor y = (*norm1)((*conv1)(x));
   if (!relu_in_norm_) y = relu(y);
-  y = (*norm2)((*conv2)(y));
+  y = (*conv2)(y);  // on a line of its own, so that what it read is gone before the norm makes the next
+  y = (*norm2)(y);
   if (residual_) y = y + (shortcut ? (*shortcut)(x) : x);
   if (residual_ || !relu_in_norm_) y = relu(y);
   return dropout2d(y, {.p = dropout_, .training = is_training()});
@@ -142,13 +143,25 @@ Tensor UNetUp::upsampled(const Tensor& x, const Shape& size) {
   }
 }
 
-Tensor UNetUp::operator()(const Tensor& x, const Tensor& kept) {
-  return call([&](const Tensor& a, const Tensor& b) { return forward(a, b); }, x, kept);
+Tensor UNetUp::operator()(const Tensor& x, Tensor kept) {
+  return call(
+      [&](const Tensor& a, const Tensor& b) {
+        Tensor own = b;
+        kept = {};
+        return forward(a, std::move(own));
+      },
+      x, kept);
 }
 
-Tensor UNetUp::forward(const Tensor& x, const Tensor& kept) {
+Tensor UNetUp::merged(const Tensor& x, const Tensor& kept) {
   const Tensor larger = upsampled(x, extent_of(kept));
-  return UNetBlock::forward(cat({attention ? static_cast<UNetGate&>(*attention)(kept, larger) : kept, larger}, 1));
+  return cat({attention ? static_cast<UNetGate&>(*attention)(kept, larger) : kept, larger}, 1);
+}
+
+Tensor UNetUp::forward(const Tensor& x, Tensor kept) {
+  const Tensor both = merged(x, kept);
+  kept = {};  // the parts are gone when the block runs
+  return UNetBlock::forward(both);
 }
 
 UNet::UNet(Module* parent, std::string name, const Options& given)
@@ -190,8 +203,9 @@ Tensor UNet::run(const Tensor& x, Tensors* coarse) {
     value = options.rank == 3 ? max_pool3d(value, 2) : max_pool2d(value, 2);
   }
   for (UNetUp& step : up) {
-    value = step(value, kept.back());
+    Tensor own = std::move(kept.back());
     kept.pop_back();
+    value = step(value, std::move(own));
     if (coarse != nullptr && step.head) coarse->push_back((*step.head)(value));
   }
   return (*head)(value);

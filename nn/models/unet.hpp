@@ -67,9 +67,10 @@ class UNetUp : public UNetBlock {
  public:
   /// From twice `channels` to `channels`.
   UNetUp(std::int64_t channels, const UNetOptions& options);
-  /// `kept` may be larger than twice x by one along each axis.
-  Tensor operator()(const Tensor& x, const Tensor& kept);
-  Tensor forward(const Tensor& x, const Tensor& kept);  ///< x of twice the size, joined
+  /// `kept` may be larger than twice x by one along each axis. It is the caller's to move here: once joined, nobody
+  /// reads it again, and its memory is free for the block.
+  Tensor operator()(const Tensor& x, Tensor kept);
+  Tensor forward(const Tensor& x, Tensor kept);  ///< x of twice the size, joined
 
   std::unique_ptr<Module> upconv;
   std::unique_ptr<Module> attention;  ///< a UNetGate; null: what was kept is joined as it is
@@ -78,6 +79,7 @@ class UNetUp : public UNetBlock {
  private:
   using UNetBlock::forward;
   Tensor upsampled(const Tensor& x, const Shape& size);
+  Tensor merged(const Tensor& x, const Tensor& kept);
   UNetUpsampling up_;
 };
 

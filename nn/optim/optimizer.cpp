@@ -138,6 +138,11 @@ void Optimizer::prepare(Member& member) const {
   }
 }
 
+void Optimizer::make_slots() {
+  for (Member& member : members_)
+    if (member.parameter.requires_grad()) prepare(member);
+}
+
 void Optimizer::step() {
   std::vector<Member*> moved;
   for (Member& member : members_)

@@ -71,6 +71,9 @@ class Optimizer {
   /// Checks and adds one group. ValueError for a group without parameters, a parameter given twice or not contiguous;
   /// AutogradError for a computed tensor; DtypeError for integers.
   void add_group(const std::vector<Tensor>& parameters);
+  /// Makes the slots of all parameters that require a gradient. Called at the end of a constructor: made at the first
+  /// step, between that step's gradients and activations, they would leave gaps that no later step can fill.
+  void make_slots();
   /// ValueError unless `ok`, which has to be true of a group's options.
   void require(bool ok, const char* what, double value) const;
 

@@ -27,6 +27,7 @@ SGD::SGD(const std::vector<ParameterGroup<SGDOptions>>& groups) : GroupedOptimiz
     require(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
             "nesterov needs a momentum above 0 and no dampening; momentum is", o.momentum);
   }
+  make_slots();
 }
 
 std::span<const char* const> SGD::slot_names() const {
@@ -60,6 +61,7 @@ AdamFamily<decoupled>::AdamFamily(const std::vector<ParameterGroup<Options>>& gr
     this->require(o.eps >= 0, "eps must not be negative", o.eps);
     this->require(o.weight_decay >= 0, "weight_decay must not be negative", o.weight_decay);
   }
+  this->make_slots();
 }
 
 template <bool decoupled>
@@ -111,6 +113,7 @@ RMSprop::RMSprop(const std::vector<ParameterGroup<RMSpropOptions>>& groups) : Gr
     require(o.weight_decay >= 0, "weight_decay must not be negative", o.weight_decay);
     require(o.momentum >= 0, "momentum must not be negative", o.momentum);
   }
+  make_slots();
 }
 
 std::span<const char* const> RMSprop::slot_names() const {
@@ -142,6 +145,7 @@ Adagrad::Adagrad(const std::vector<ParameterGroup<AdagradOptions>>& groups) : Gr
             o.initial_accumulator_value);
     require(o.eps >= 0, "eps must not be negative", o.eps);
   }
+  make_slots();
 }
 
 std::span<const char* const> Adagrad::slot_names() const {
@@ -167,6 +171,7 @@ Lion::Lion(const std::vector<ParameterGroup<LionOptions>>& groups) : GroupedOpti
     for (const double beta : o.betas) require(beta >= 0 && beta < 1, "betas must lie in [0, 1)", beta);
     require(o.weight_decay >= 0, "weight_decay must not be negative", o.weight_decay);
   }
+  make_slots();
 }
 
 std::span<const char* const> Lion::slot_names() const {

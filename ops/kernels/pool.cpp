@@ -6,6 +6,7 @@
 
 #include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
+#include <duet/core/streaming.hpp>
 #include <duet/ops/kernels/pool_table.hpp>
 
 namespace duet::kernels {
@@ -140,18 +141,15 @@ void for_each_pair_of_rows(const PoolPlanes& planes, Body&& body) {
 template <class T>
 bool scatter_two_by_two(const PoolPlanes& planes, const T* y, const std::uint8_t* taps, T* x) {
   const std::int64_t large = planes.large_size(), small = planes.small_size();
-  const std::int64_t outputs = planes.axis[2].small, width = planes.axis[2].large;
+  const std::int64_t rows = planes.axis[1].small, width = planes.axis[2].large;
+  const bool streamed = planes.count * large * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
   std::atomic<bool> good{true};
   for_each_plane(planes, [&](std::int64_t plane) {
-    bool fits = true;
     T* to = x + plane * large;
-    for_each_pair_of_rows(planes, [&, at = plane * small](std::int64_t first, std::int64_t upper, std::int64_t lower) {
-      fits = table<T>().scatter_two_by_two(y + at + first, taps + at + first, outputs, to + upper, to + lower) && fits;
-      std::fill(to + upper + 2 * outputs, to + upper + width, T(0));
-      std::fill(to + lower + 2 * outputs, to + lower + width, T(0));
-    });
-    std::fill(to + 2 * planes.axis[1].small * width, to + large, T(0));
-    if (!fits) good.store(false, std::memory_order_relaxed);
+    if (!table<T>().scatter_two_by_two(
+            {y + plane * small, taps + plane * small, rows, planes.axis[2].small, width, to, streamed}))
+      good.store(false, std::memory_order_relaxed);
+    std::fill(to + 2 * rows * width, to + large, T(0));
   });
   return good;
 }

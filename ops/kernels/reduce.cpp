@@ -7,7 +7,6 @@
 
 #include <duet/core/allocator.hpp>
 #include <duet/core/parallel.hpp>
-#include <duet/core/streaming.hpp>
 #include <duet/ops/kernels/simd.hpp>
 
 namespace duet::kernels {
@@ -107,31 +106,6 @@ void reduce_columns(Fold fold, std::int64_t outer, std::int64_t count, std::int6
   }
 }
 
-/// Calls body(index of the outer dimension, first column, columns, tile) over every strip of columns, in parallel.
-template <class T, class Body>
-void for_columns(std::int64_t outer, std::int64_t count, std::int64_t inner, Body body) {
-  // A tile of 16 KB, which the first-level cache holds, down to a few lines.
-  const std::int64_t fitting =
-      std::clamp<std::int64_t>(16384 / static_cast<std::int64_t>(sizeof(T)) / std::max<std::int64_t>(1, count), 32,
-                               softmax_columns) /
-      32 * 32;
-  const std::int64_t strips = pieces(inner, fitting), width = std::min(inner, fitting);
-  // Neighbouring strips stay together: each asks for the next one's first rows.
-  const std::int64_t grain = std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, count * width));
-  parallel_for(outer * strips, grain, [&](std::int64_t begin, std::int64_t end) {
-    const Scratch tile(inner == 1 ? 1 : count * width * static_cast<std::int64_t>(sizeof(T)));
-    for (std::int64_t u = begin; u < end; ++u) {
-      const std::int64_t o = u / strips, j = u % strips * fitting;
-      body(o, j, std::min(fitting, inner - j), inner == 1 ? nullptr : tile.as<T>());
-    }
-  });
-}
-
-template <class T>
-bool is_streamed(std::int64_t outer, std::int64_t count, std::int64_t inner) {
-  return outer * count * inner * static_cast<std::int64_t>(sizeof(T)) >= streamed_bytes;
-}
-
 }  // namespace
 
 template <class T>
@@ -141,58 +115,6 @@ void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inne
     reduce_rows(fold, outer, count, x, out, scale);
   else
     reduce_columns(fold, outer, count, inner, x, out, scale);
-}
-
-template <class T>
-void softmax(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* y, bool log, const T* factor,
-             const std::int64_t* target, const T* less) {
-  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
-    const std::int64_t at = o * count * inner + j;
-    kernels_of<T>().softmax({.x = x + at,
-                             .out = y + at,
-                             .count = count,
-                             .inner = inner,
-                             .n = n,
-                             .log = log,
-                             .tile = tile,
-                             .factor = factor == nullptr ? nullptr : factor + o * inner + j,
-                             .target = target == nullptr ? nullptr : target + o * inner + j,
-                             .less = target == nullptr ? nullptr : less + o * inner + j,
-                             .streamed = is_streamed<T>(outer, count, inner)});
-  });
-}
-
-template <class T>
-void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* g, const T* y, T* out,
-                      bool log) {
-  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
-    const std::int64_t at = o * count * inner + j;
-    kernels_of<T>().softmax_backward({.x = y + at,
-                                      .g = g + at,
-                                      .out = out + at,
-                                      .count = count,
-                                      .inner = inner,
-                                      .n = n,
-                                      .log = log,
-                                      .tile = tile,
-                                      .streamed = is_streamed<T>(outer, count, inner)});
-  });
-}
-
-template <class T>
-void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most,
-                 const std::int64_t* target, T* picked) {
-  for_columns<T>(outer, count, inner, [&](std::int64_t o, std::int64_t j, std::int64_t n, T* tile) {
-    kernels_of<T>().log_sum_exp({.x = x + o * count * inner + j,
-                                 .out = out + o * inner + j,
-                                 .count = count,
-                                 .inner = inner,
-                                 .n = n,
-                                 .most = most == nullptr ? nullptr : most + o * inner + j,
-                                 .tile = tile,
-                                 .target = target == nullptr ? nullptr : target + o * inner + j,
-                                 .picked = target == nullptr ? nullptr : picked + o * inner + j});
-  });
 }
 
 namespace {
@@ -241,15 +163,7 @@ double map_sum(Map map, bool f64, std::int64_t count, const void* const* operand
              : map_sum_of<float>(map, count, operands, steps, operand_count, p, q);
 }
 
-#define DUET_INSTANTIATE(T)                                                                                  \
-  template void reduce<T>(Fold, std::int64_t, std::int64_t, std::int64_t, const T*, T*, double);             \
-  template void softmax<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, bool, const T*,           \
-                           const std::int64_t*, const T*);                                                   \
-  template void softmax_backward<T>(std::int64_t, std::int64_t, std::int64_t, const T*, const T*, T*, bool); \
-  template void log_sum_exp<T>(std::int64_t, std::int64_t, std::int64_t, const T*, T*, T*,                   \
-                               const std::int64_t*, T*);
-DUET_INSTANTIATE(float)
-DUET_INSTANTIATE(double)
-#undef DUET_INSTANTIATE
+template void reduce<float>(Fold, std::int64_t, std::int64_t, std::int64_t, const float*, float*, double);
+template void reduce<double>(Fold, std::int64_t, std::int64_t, std::int64_t, const double*, double*, double);
 
 }  // namespace duet::kernels

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include <duet/core/allocator.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/core/random.hpp>
@@ -226,6 +227,18 @@ TEST_CASE("optim: groups have rates of their own, and parameters without gradien
   CHECK_THROWS_AS(optimizer.lr(2), ValueError);
   CHECK_THROWS_AS(optimizer.set_lr(-1), ValueError);
   CHECK_THROWS_AS(optim::Adagrad({a}).momentum(), ValueError);
+}
+
+TEST_CASE("optim: what an optimizer remembers has its memory before the first step") {
+  Tensor x = randn({1 << 20}, {.requires_grad = true}), frozen = randn({1 << 20});
+  const std::int64_t before = memory_stats().in_use;
+  optim::Adam adam({x, frozen});
+  CHECK(memory_stats().in_use - before == doctest::Approx(2.0 * static_cast<double>(x.bytes())).epsilon(0.01));
+  CHECK(adam.state_dict().size() == 6);  // the options: nothing was moved yet
+  x.set_grad(randn({1 << 20}));
+  const std::int64_t blocks = memory_stats().live_blocks;
+  adam.step();
+  CHECK(memory_stats().live_blocks == blocks);
 }
 
 TEST_CASE("optim: an optimizer follows a model that changes its dtype") {

@@ -12,6 +12,8 @@
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/kernels/simd.hpp>
 #include <duet/ops/norm.hpp>
+#include <duet/ops/pool.hpp>
+#include <duet/ops/registry.hpp>
 #include <duet/ops/shape.hpp>
 #include <duet/ops/softmax.hpp>
 
@@ -30,6 +32,13 @@ bool same_by_samples(const Tensor& x, FunctionRef<Tensor(const Tensor&)> op) {
            std::memcmp(part.data<float>(), alone.data<float>(), static_cast<std::size_t>(part.bytes())) == 0;
   }
   return same;
+}
+
+/// The adjoint of a 2 x 2 max_pool2d on its own output.
+Tensor maxima_put_back(const Tensor& x) {
+  const MaxPoolOptions<2> options{.kernel_size = 2};
+  const Tensors pooled = apply(find_op("max_pool2d"), {x}, options);
+  return max_pool_scatter(pooled[0], pooled[1], max_pool_geometry("max_pool2d", x.shape(), options));
 }
 
 }  // namespace
@@ -52,6 +61,7 @@ TEST_CASE("results past the caches are those of smaller tensors") {
         CHECK(same_by_samples(t, [](const Tensor& a) { return softmax(a, {.dim = 1}); }));
         CHECK(same_by_samples(t, [](const Tensor& a) { return contiguous(permute(a, {0, 2, 3, 1})); }));
         CHECK(same_by_samples(t, [](const Tensor& a) { return contiguous(transpose(a, 2, 3)); }));
+        CHECK(same_by_samples(t, [](const Tensor& a) { return maxima_put_back(a); }));
       }
     }
   kernels::set_active_simd(before);

@@ -1,6 +1,7 @@
 // The elementwise functions, one line each, and the one loop that runs them all.
 #include "prelude.hpp"
 
+#include "exponential.hpp"
 #include "stream.hpp"
 
 #include <duet/ops/kernels/elementwise_table.hpp>
@@ -39,18 +40,9 @@ template <class B>
 B logistic(B x) {
   return c<B>(1) / (c<B>(1) + exp(-x));
 }
-/// The polynomial with these coefficients, the constant one first.
-template <class B, std::size_t n>
-B polynomial(B x, const float (&coefficients)[n]) {
-  B sum = c<B>(coefficients[n - 1]);
-  for (std::size_t i = n - 1; i-- > 0;) sum = fma(sum, x, c<B>(coefficients[i]));
-  return sum;
-}
-// Interpolations in Chebyshev's points: of log(1 + e) / e on [0, 1], off by 6e-9 of it, and of (e^r - 1) / r on
-// [-log(2) / 2, log(2) / 2], off by 2e-8.
-constexpr float log1p_over_e[] = {0.999999995f,  -0.499998926f, 0.333297105f,  -0.249516163f, 0.196632742f,
-                                  -0.15269667f,  0.105436237f,  -0.0563736121f, 0.0195425269f, -0.00317605693f};
-constexpr float expm1_over_r[] = {1.00000001f, 0.500000001f, 0.166665052f, 0.0416664649f, 0.00836915396f, 0.00139336479f};
+// log(1 + e) / e on [0, 1], minimax, off by 3e-8 of it.
+constexpr float log1p_over_e[] = {0.99999994f,   -0.499994934f, 0.333190978f,   -0.24842982f,  0.191060066f,
+                                  -0.136632457f, 0.0782259554f, -0.0295052417f, 0.00523269456f};
 
 /// log(1 + e) for e in [0, 1]
 template <class B>
@@ -78,7 +70,7 @@ B hyperbolic_tangent(B x) {
 /// log(1 + e^x) without overflow
 template <class B>
 B softplus_of(B x) {
-  return max(c<B>(0), x) + log1p_of_fraction(exp(-abs(x)));
+  return max(c<B>(0), x) + log1p_of_fraction(exponential(-abs(x)));
 }
 /// Normal distribution function and density
 template <class B>

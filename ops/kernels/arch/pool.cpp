@@ -1,6 +1,8 @@
 // Row functions of pooling (ops/kernels/pool_table.hpp): plain loops whose selects the compiler turns into vectors.
 #include <duet/ops/kernels/arch/prelude.hpp>
 
+#include <duet/ops/kernels/arch/stream.hpp>
+
 #include <duet/ops/kernels/pool_table.hpp>
 
 namespace {
@@ -79,9 +81,10 @@ void max_two_by_two(const T* __restrict upper, const T* __restrict lower, std::i
   }
 }
 
+/// One row of windows to its two rows; whether all taps are of the window.
 template <class T>
-bool scatter_two_by_two(const T* __restrict y, const std::uint8_t* __restrict taps, std::int64_t count,
-                        T* __restrict upper, T* __restrict lower) {
+bool scatter_row(const T* __restrict y, const std::uint8_t* __restrict taps, std::int64_t count, T* __restrict upper,
+                 T* __restrict lower) {
   unsigned all = 0;
   if constexpr (requires { typename PairOf<T>::Word; }) {
     using Word = typename PairOf<T>::Word;
@@ -108,6 +111,42 @@ bool scatter_two_by_two(const T* __restrict y, const std::uint8_t* __restrict ta
     all |= taps[i];
   }
   return all < 4;
+}
+
+/// The same by way of a buffer, from which the rows, which lie on whole registers, go past the caches.
+template <class T>
+bool stream_row(const T* y, const std::uint8_t* taps, std::int64_t count, T* upper, T* lower) {
+  constexpr std::int64_t block = 64;
+  alignas(64) T held[2][2 * block];
+  bool good = true;
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t n = count - begin < block ? count - begin : block;
+    good = scatter_row(y + begin, taps + begin, n, held[0], held[1]) && good;
+    T* const to[2] = {upper + 2 * begin, lower + 2 * begin};
+    for (int row = 0; row < 2; ++row) {
+      std::int64_t i = 0;
+      for (; i + lanes<T> <= 2 * n; i += lanes<T>) stream(to[row] + i, Batch<T>::load_aligned(held[row] + i));
+      for (; i < 2 * n; ++i) to[row][i] = held[row][i];
+    }
+  }
+  return good;
+}
+
+template <class T>
+bool scatter_two_by_two(const duet::kernels::ScatterCall<T>& call) {
+  bool good = true;
+  for (std::int64_t j = 0; j < call.rows; ++j) {
+    const T* y = call.y + j * call.count;
+    const std::uint8_t* taps = call.taps + j * call.count;
+    T *upper = call.x + 2 * j * call.width, *lower = upper + call.width;
+    if (can_stream(upper, call.streamed) && can_stream(lower, call.streamed))
+      good = stream_row(y, taps, call.count, upper, lower) && good;
+    else
+      good = scatter_row(y, taps, call.count, upper, lower) && good;
+    for (std::int64_t i = 2 * call.count; i < call.width; ++i) upper[i] = lower[i] = T(0);
+  }
+  end_stream(call.streamed);
+  return good;
 }
 
 }  // namespace
