@@ -31,8 +31,8 @@ struct Page {
   double gain = 1;  // the most bytes that one compressed byte can become; 0 where only the image's size is a limit
 };
 
-/// That of a method, or a negative number for one that is not read: LZMA, ZSTD, WebP and LERC take as much memory as the
-/// file tells them to, whatever the size of its image.
+/// That of a method, or a negative number for one that is not read: LZMA, ZSTD, WebP and LERC take as much memory as
+/// the file tells them to, whatever the size of its image.
 double gain_of(std::uint16_t compression) {
   switch (compression) {
     case COMPRESSION_NONE:

@@ -226,7 +226,11 @@ TEST_CASE("tiff: files that are broken, lie, or are of a kind that is not read")
       "bad.tif"));
   // A tile is no larger than the file explains, or than an image may be.
   const auto tile = [](std::uint32_t width, std::uint32_t height) {
-    return Handmade().image(16, 16, 8, 1, 1, 8).field(322, 3, {width}).field(323, 3, {height}).file({Bytes(40)}, 324, 325);
+    return Handmade()
+        .image(16, 16, 8, 1, 1, 8)
+        .field(322, 3, {width})
+        .field(323, 3, {height})
+        .file({Bytes(40)}, 324, 325);
   };
   CHECK(contains(refusal(tile(4096, 4096)), "blocks of 4096 x 4096 pixels"));
   CHECK(contains(refusal(tile(32, 32), {.max_pixels = 1023}), "blocks of 32 x 32 pixels"));

@@ -1,5 +1,6 @@
 // For formats with checksums: of the files that libFuzzer makes up, three in four have their checksums repaired, as
-// hardly one would come past the first of them otherwise. A target says how in repair(). Only where libFuzzer is linked.
+// hardly one would come past the first of them otherwise. A target says how in repair(). Only where libFuzzer is
+// linked.
 #pragma once
 
 #ifdef DUET_MUTATES
@@ -32,8 +33,6 @@ void put(std::uint8_t* at, std::size_t value) {
   for (int i = 0; i < count; ++i) at[i] = static_cast<std::uint8_t>(value >> 8 * (big ? count - 1 - i : i));
 }
 
-inline std::size_t crc(const std::uint8_t* data, std::size_t size) {
-  return crc32(0, data, static_cast<uInt>(size));
-}
+inline std::size_t crc(const std::uint8_t* data, std::size_t size) { return crc32(0, data, static_cast<uInt>(size)); }
 
 #endif
