@@ -19,7 +19,8 @@ function(duet_add_arch name)
   target_compile_definitions(duet_arch_${name} PRIVATE DUET_ARCH_${upper})
   # -Wno-psabi: gcc remarks on the ABI of vectors passed to inlined functions. -Wno-maybe-uninitialized: gcc 12 finds
   # that of its own avx512 intrinsics.
-  target_compile_options(duet_arch_${name} PRIVATE ${duet_arch_optimised} -Wno-psabi -Wno-maybe-uninitialized -Wno-uninitialized ${ARGN})
+  target_compile_options(duet_arch_${name} PRIVATE ${duet_arch_optimised}
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi;-Wno-maybe-uninitialized;-Wno-uninitialized> ${ARGN})
   set_target_properties(duet_arch_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON
     INTERPROCEDURAL_OPTIMIZATION OFF UNITY_BUILD OFF)
   target_sources(duet PRIVATE $<TARGET_OBJECTS:duet_arch_${name}>)

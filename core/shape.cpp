@@ -37,18 +37,16 @@ void Shape::erase(int axis) {
 bool Shape::contains(std::int64_t value) const { return std::find(begin(), end(), value) != end(); }
 
 std::int64_t Shape::numel() const {
-  // A zero makes the tensor empty, whatever the other sizes say; but a negative size is never right.
-  bool zero = false;
-  for (std::int64_t size : *this) {
-    if (size < 0) fail<ShapeError>("shape", "negative size in {}", *this);
-    zero = zero || size == 0;
-  }
-  if (zero) return 0;
+  // A zero makes the tensor empty, but strides are products of the other sizes: these too must fit.
+  bool empty = false;
   std::int64_t product = 1;
-  for (std::int64_t size : *this)
-    if (__builtin_mul_overflow(product, size, &product))
+  for (const std::int64_t size : *this) {
+    if (size < 0) fail<ShapeError>("shape", "negative size in {}", *this);
+    empty = empty || size == 0;
+    if (__builtin_mul_overflow(product, size == 0 ? 1 : size, &product))
       fail<ShapeError>("shape", "{} has more elements than 64 bits count", *this);
-  return product;
+  }
+  return empty ? 0 : product;
 }
 
 std::string to_string(const Shape& shape) {

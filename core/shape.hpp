@@ -41,7 +41,7 @@ class Shape {
   void erase(int axis);                       ///< takes an axis out
   bool contains(std::int64_t value) const;    ///< whether one of the sizes is this
 
-  /// The number of elements; throws ShapeError on a negative size or where it does not fit 63 bits.
+  /// The number of elements. ShapeError for a negative size, and where those that are not zero multiply beyond 63 bits.
   std::int64_t numel() const;
 
   friend bool operator==(const Shape& a, const Shape& b) {

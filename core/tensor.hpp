@@ -48,7 +48,7 @@ class Tensor {
   static Tensor from_span(std::span<const std::uint16_t> values, const Shape& shape);
   /// A view of somebody else's memory, without a copy. `strides` are in elements and not negative; `owner` is kept
   /// alive as long as any tensor on this memory (null: the caller sees to it).
-  template <class T>
+  template <class T>  // clang-tidy 14 does not see the move: NOLINTNEXTLINE(performance-unnecessary-value-param)
   static Tensor wrap(T* data, const Shape& shape, const Shape& strides, std::shared_ptr<const void> owner = nullptr) {
     return wrap_raw(const_cast<std::remove_const_t<T>*>(data), dtype_of<std::remove_const_t<T>>, shape, strides,
                     std::move(owner), !std::is_const_v<T>);

@@ -38,7 +38,8 @@ void warn_once(const char* op, const std::string& text) {
     if (!all.said.insert(op).second) return;
     handler = all.handler;
   }
-  if (handler) handler("[" + std::string(op) + "] " + text);
+  // "[" + std::string(op) makes g++ 12 warn of copies that overlap (-Wrestrict).
+  if (handler) handler(std::string("[").append(op).append("] ").append(text));
 }
 
 }  // namespace duet

@@ -67,6 +67,17 @@ install_packages() {
     "${run[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
 }
 
+# need_packages TEST PACKAGE…: for scripts that want more than a build does. Installs the packages if the command TEST
+# fails, and ends where it still does.
+need_packages() {
+  local test=$1
+  shift
+  "$test" && return
+  say "Missing here: $*"
+  install_packages "$@" </dev/stdin || true
+  "$test" || { echo "Please install it, then start again: sudo apt-get update && sudo apt-get install -y $*"; exit 1; }
+}
+
 # missing_packages looks through the compiler, so a machine without one lacks everything at first; asking again after
 # g++ is in would give a shorter list, but apt skips what is there anyway.
 missing=$(missing_packages | tr '\n' ' ')

@@ -104,17 +104,20 @@ Tensor read_idx(const std::string& path, const ReadIdxOptions& options) {
   const std::int64_t most =
       std::min(options.max_bytes, length > (std::int64_t{1} << 50) ? options.max_bytes : 1032 * length);
   Shape shape;
-  std::int64_t count = 1;
+  std::int64_t product = 1;  // of the sizes that are not zero: strides are made of these
+  bool empty = false;
   for (int i = 0; i < head[3]; ++i) {
     std::uint8_t size[4];
     reader.read(size, 4, "header");
     shape.push_back(big_endian<std::uint32_t>(size));
-    if (shape.back() != 0 && count > most / element->bytes / shape.back())
+    const std::int64_t factor = std::max<std::int64_t>(shape.back(), 1);
+    empty = empty || shape.back() == 0;
+    if ((!empty && product > most / element->bytes / factor) || __builtin_mul_overflow(product, factor, &product))
       fail<IoError>(
           "read_idx", "'{}' says that it holds {}{} of {} bytes each, but it is {} bytes long and at most {} are read",
           path, to_string(shape), i + 1 < head[3] ? " and more" : "", element->bytes, length, options.max_bytes);
-    count *= shape.back();
   }
+  const std::int64_t count = empty ? 0 : product;
   Tensor tensor = Tensor::empty(shape, {.dtype = element->dtype});
   if (element->dtype == u8) {
     reader.read(raw::data<std::uint8_t>(tensor), count, "body");

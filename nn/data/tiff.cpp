@@ -28,9 +28,11 @@ struct Page {
   TiffInfo info;
   bool separate = false;  // one plane after the other, not pixels of all channels
   bool white_is_zero = false;
-  double gain = 1;  // the most bytes that one compressed byte can become; 0 where none is known
+  double gain = 1;  // the most bytes that one compressed byte can become; 0 where only the image's size is a limit
 };
 
+/// That of a method, or a negative number for one that is not read: LZMA, ZSTD, WebP and LERC take as much memory as
+/// the file tells them to, whatever the size of its image.
 double gain_of(std::uint16_t compression) {
   switch (compression) {
     case COMPRESSION_NONE:
@@ -42,8 +44,15 @@ double gain_of(std::uint16_t compression) {
       return 1032;
     case COMPRESSION_LZW:
       return 2731;  // codes of 12 bits for at most 4096 bytes
-    default:
+    case COMPRESSION_CCITTRLE:
+    case COMPRESSION_CCITTRLEW:
+    case COMPRESSION_CCITTFAX3:
+    case COMPRESSION_CCITTFAX4:
+    case COMPRESSION_JPEG:
+    case COMPRESSION_PIXARLOG:
       return 0;
+    default:
+      return -1;
   }
 }
 
@@ -78,9 +87,12 @@ Page read_page(TIFF* tiff, const std::string& name) {
                   "palette are read",
                   name, samples, bits, photometric);
   const std::uint16_t compression = small_field(tiff, TIFFTAG_COMPRESSION);
-  if (TIFFIsCODECConfigured(compression) != 1)
-    fail<IoError>("read_tiff", "{} is compressed by method {}, which this libtiff lacks", name, compression);
   page.gain = gain_of(compression);
+  if (page.gain < 0 || TIFFIsCODECConfigured(compression) != 1)
+    fail<IoError>("read_tiff",
+                  "{} is compressed by method {}: none, PackBits, LZW, deflate, CCITT, JPEG and PixarLog are read, if "
+                  "this libtiff has them",
+                  name, compression);
   std::uint16_t extra = 0;
   std::uint16_t* kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
@@ -107,7 +119,7 @@ void check_size(const Page& page, std::int64_t pages, std::size_t file_bytes, co
                   info.width);
 }
 
-/// The pixels of a strip or a tile, as libtiff decoded them.
+/// The pixels of a row or a tile, as libtiff decoded them.
 struct Block {
   std::vector<std::uint8_t> bytes;
   std::int64_t row_bytes = 0;
@@ -153,7 +165,7 @@ void put(const Block& block, const Page& page, bool stored_values, const Target<
     }
 }
 
-/// Reads the blocks of the current page one by one.
+/// Reads the current page tile by tile, or row by row where it is stored in strips, which may be as long as the image.
 template <class Use>
 void for_each_block(const TiffStream& stream, const Page& page, const std::string& name, std::int64_t max_pixels,
                     Use use) {
@@ -161,12 +173,13 @@ void for_each_block(const TiffStream& stream, const Page& page, const std::strin
   const TiffInfo& info = page.info;
   const bool tiled = TIFFIsTiled(tiff) != 0;
   const int stored = info.palette ? 1 : info.channels;
-  std::uint32_t block_height = 0, block_width = static_cast<std::uint32_t>(info.width);
-  TIFFGetFieldDefaulted(tiff, tiled ? TIFFTAG_TILELENGTH : TIFFTAG_ROWSPERSTRIP, &block_height);
-  if (tiled) TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &block_width);
-  if (!tiled) block_height = static_cast<std::uint32_t>(std::min<std::int64_t>(block_height, info.height));
-  const std::uint64_t bytes = tiled ? TIFFTileSize64(tiff) : TIFFStripSize64(tiff);
+  std::uint32_t block_height = tiled ? 0 : 1, block_width = static_cast<std::uint32_t>(info.width);
+  if (tiled) {
+    TIFFGetField(tiff, TIFFTAG_TILELENGTH, &block_height);
+    TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &block_width);
+  }
   const std::uint64_t row_bytes = tiled ? TIFFTileRowSize64(tiff) : TIFFScanlineSize64(tiff);
+  const std::uint64_t bytes = tiled ? TIFFTileSize64(tiff) : row_bytes;
   // A tile may be larger than the image, but not by more than tiles are, nor than an image may be or the file explains.
   const auto most = static_cast<std::uint64_t>(info.height * info.width * stored) * 4 + (std::uint64_t{64} << 20);
   const double explained = page.gain > 0 ? page.gain * static_cast<double>(stream.source_bytes()) + 1024 : 0x1p63;
@@ -185,12 +198,11 @@ void for_each_block(const TiffStream& stream, const Page& page, const std::strin
         block.columns = std::min<std::int64_t>(block_width, info.width - block.left);
         const auto x = static_cast<std::uint32_t>(block.left), y = static_cast<std::uint32_t>(block.top);
         const auto plane = static_cast<std::uint16_t>(block.channel);
-        const tmsize_t wanted =
-            tiled ? static_cast<tmsize_t>(bytes) : static_cast<tmsize_t>(block.rows * block.row_bytes);
-        const tmsize_t got =
-            tiled ? TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, plane), block.bytes.data(), wanted)
-                  : TIFFReadEncodedStrip(tiff, TIFFComputeStrip(tiff, y, plane), block.bytes.data(), wanted);
-        if (got < wanted) fail<IoError>("read_tiff", "{} is broken or truncated: {}", name, stream.message);
+        const auto wanted = static_cast<tmsize_t>(bytes);
+        const bool good = tiled ? TIFFReadEncodedTile(tiff, TIFFComputeTile(tiff, x, y, 0, plane), block.bytes.data(),
+                                                      wanted) == wanted
+                                : TIFFReadScanline(tiff, block.bytes.data(), y, plane) == 1;
+        if (!good) fail<IoError>("read_tiff", "{} is broken or truncated: {}", name, stream.message);
         use(block);
       }
 }

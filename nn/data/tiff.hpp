@@ -35,7 +35,8 @@ struct ReadTiffOptions {
 /// other than unsigned integers of 1, 8 or 16 bits or 32-bit floating point, 1 to 4 channels, gray, RGB or palette.
 TiffInfo read_tiff_info(const std::string& path, std::int64_t page = 0);
 
-/// A page (channels, height, width), in strips or tiles, of any compression that libtiff knows. 1 bit (as 0 and 255)
+/// A page (channels, height, width), in strips or tiles, plain or compressed by PackBits, LZW, deflate, CCITT, JPEG or
+/// PixarLog (others take memory that max_pixels does not limit). 1 bit (as 0 and 255)
 /// and 8 bits: u8; 16 bits: f32 in [0, 1], v / 65535; floating point: f32 as it is. Orientation tags are not applied.
 /// IoError as read_tiff_info; for truncated or broken pixels, and more than max_pixels.
 Tensor read_tiff(const std::string& path, const ReadTiffOptions& options = {});

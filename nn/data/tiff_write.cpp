@@ -90,7 +90,10 @@ void TiffStream::open(const char* mode, std::size_t largest) {
 }
 
 TiffStream::TiffStream(std::span<const std::uint8_t> bytes, const std::string& name) : source_(bytes) {
-  open("r", std::max<std::size_t>(std::size_t{64} << 20, 2 * bytes.size()));
+  // D: the places of strips are read with the first of them, not with the head, which may announce a million of them
+  // for no pixels. By then their number is checked: no more than there are rows. c: nor is a long strip cut up into as
+  // many short ones.
+  open("rDc", std::max<std::size_t>(std::size_t{64} << 20, 2 * bytes.size()));
   if (tiff_ == nullptr) fail<IoError>("read_tiff", "{} is not a TIFF file ({} bytes): {}", name, bytes.size(), message);
 }
 

@@ -162,7 +162,7 @@ void AttributeReader::refuse_unknown() const {
   for (const auto& [name, value] : attributes_.items()) {
     if (read_.contains(name)) continue;
     const auto& all = neutral_arguments();
-    const auto known = std::find_if(all.begin(), all.end(), [&](const Neutral& one) { return one.name == name; });
+    const auto known = std::find_if(all.begin(), all.end(), [&key = name](const Neutral& one) { return one.name == key; });
     if (known == all.end()) throw duet::ValueError(fmt::format("unknown attribute '{}' = {}", name, value.dump()));
     if (!value.is_null() && !known->value.is_null() && value != known->value)
       throw duet::ValueError(fmt::format("attribute '{}' = {} is not supported", name, value.dump()));

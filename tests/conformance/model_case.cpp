@@ -50,7 +50,7 @@ void compare_state(File& file, const std::string& prefix, const nn::Module& mode
   if (expected.size() != got.size())
     throw Mismatch(fmt::format("the model has {} tensors, the file {} under '{}'", got.size(), expected.size(), prefix));
   for (const auto& [name, tensor] : expected) {
-    const auto same = std::find_if(got.begin(), got.end(), [&](const auto& one) { return one.first == name; });
+    const auto same = std::find_if(got.begin(), got.end(), [&key = name](const auto& one) { return one.first == key; });
     if (same == got.end()) throw Mismatch(fmt::format("the model has no '{}'", name));
     compare(prefix + name, same->second, tensor, tolerance);
   }

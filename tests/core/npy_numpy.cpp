@@ -72,7 +72,9 @@ np.save(folder + "/columns.npy", np.asfortranarray(x.astype("float32")))
   for (int i = 0; i < 24; ++i) counted.push_back(i - 5);
   const NamedTensors types = load_npz(folder / "types.npz");
   REQUIRE(types.size() == 13);
-  for (const auto& [name, tensor] : types) {
+  for (const auto& entry : types) {
+    const std::string& name = entry.first;
+    const Tensor& tensor = entry.second;
     CAPTURE(name);
     CHECK(tensor.shape() == Shape{2, 3, 4});
     auto expected = counted;

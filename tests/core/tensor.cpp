@@ -23,6 +23,9 @@ TEST_CASE("impossible sizes are refused before anything is allocated") {
   const auto before = memory_stats();
   CHECK_THROWS_AS(Tensor::empty({std::int64_t{1} << 40, std::int64_t{1} << 40}), ShapeError);
   CHECK_THROWS_AS(Tensor::empty({std::int64_t{1} << 61}), ShapeError);
+  // Empty, but with strides that 64 bits do not hold.
+  CHECK_THROWS_AS(Tensor::empty({0, std::int64_t{1} << 32, std::int64_t{1} << 32}), ShapeError);
+  CHECK(Tensor::empty({0, std::int64_t{1} << 32}).numel() == 0);
   CHECK_THROWS_AS(Tensor::empty({-1}), ShapeError);
   CHECK_THROWS_AS(Tensor::empty({std::int64_t{1} << 50}), MemoryError);
   CHECK(memory_stats().in_use == before.in_use);

@@ -74,6 +74,10 @@ TEST_CASE("idx: a header that lies is met before memory is taken, a body that is
     CHECK(contains(refusal({0, 0, 8, 1, 255, 255, 255, 255}, packed), "at most"));
     CHECK(
         contains(refusal({0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, packed), "at most"));
+    // No element, but strides that 64 bits do not hold.
+    CHECK(
+        contains(refusal({0, 0, 8, 4, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255}, packed),
+                 "says that it holds (0, 4294967295, 4294967295) and more"));
     CHECK(contains(refusal({0, 0, 8, 1, 0, 0, 0, 3, 1, 2}, packed), "ends within its body: 2 bytes of 3"));
     CHECK(contains(refusal({0, 0, 8, 1, 0, 0, 0, 1, 1, 2}, packed), "goes on behind"));
   }

@@ -116,7 +116,8 @@ TEST_CASE_TEMPLATE("matmul gives the same bits on any number of threads", T, flo
   std::uniform_real_distribution<double> uniform(-1, 1);
   const std::int64_t sizes[][3] = {{300, 301, 302}, {1, 1000, 900}, {1000, 3, 700},
                                    {5, 7, 20000},   {64, 2000, 9},  {32, 100, 8192}};
-  for (const auto& [m, n, k] : sizes) {
+  for (const auto& size : sizes) {
+    const std::int64_t m = size[0], n = size[1], k = size[2];
     std::vector<T> a(static_cast<std::size_t>(m * k)), b(static_cast<std::size_t>(k * n));
     for (T& v : a) v = static_cast<T>(uniform(random));
     for (T& v : b) v = static_cast<T>(uniform(random));

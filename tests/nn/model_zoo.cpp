@@ -63,11 +63,11 @@ void check_model(const Tensor& x, Loss loss, double share, const Arguments&... a
 void check_equal(const nn::Module& model, const NamedTensors& expected) {
   const NamedTensors state = model.state_dict();
   CHECK(state.size() == expected.size());
-  for (const auto& [name, tensor] : state) {
-    const auto at =
-        std::find_if(expected.begin(), expected.end(), [&](const auto& entry) { return entry.first == name; });
+  for (const auto& entry : state) {
+    const std::string& name = entry.first;
+    const auto at = std::find_if(expected.begin(), expected.end(), [&](const auto& one) { return one.first == name; });
     REQUIRE_MESSAGE(at != expected.end(), name);
-    CHECK_MESSAGE(test::excess(tensor.to_vector(), at->second.to_vector()) <= 1e-9, name);
+    CHECK_MESSAGE(test::excess(entry.second.to_vector(), at->second.to_vector()) <= 1e-9, name);
   }
 }
 

@@ -146,7 +146,9 @@ TEST_CASE("optim: Lion follows its paper") {
 
 TEST_CASE("optim: every SIMD table and any number of threads takes the same steps") {
   const int threads = num_threads();
-  for (const auto& [kind, attributes] : every_kind) {
+  for (const auto& entry : every_kind) {
+    const auto& kind = entry.first;
+    const auto& attributes = entry.second;
     CAPTURE(kind);
     for (const std::int64_t size : {1, 3, 37, 40001}) {
       kernels::set_active_simd(kernels::available_simd().front());
@@ -168,7 +170,9 @@ TEST_CASE("optim: every SIMD table and any number of threads takes the same step
 }
 
 TEST_CASE("optim: a restored state goes on exactly where the saved one was") {
-  for (const auto& [kind, attributes] : every_kind) {
+  for (const auto& entry : every_kind) {
+    const auto& kind = entry.first;
+    const auto& attributes = entry.second;
     CAPTURE(kind);
     Generator generator(2);
     Tensor a = randn({5}, {.requires_grad = true}, generator);

@@ -53,9 +53,10 @@ void run_golden(const std::string& name) {
   const NamedTensors after = test::with_prefix(file, "after.");
   const NamedTensors state = model.state_dict();
   CHECK(after.size() == state.size());
-  for (const auto& [key, tensor] : state) {
+  for (const auto& entry : state) {
+    const std::string& key = entry.first;
     CAPTURE(key);
-    CHECK(test::excess(tensor.to_vector(), file.find("after." + key).to_vector()) <= 1e-9);
+    CHECK(test::excess(entry.second.to_vector(), file.find("after." + key).to_vector()) <= 1e-9);
   }
   model.eval();
   const NoGradGuard no_grad;

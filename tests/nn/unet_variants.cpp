@@ -80,7 +80,9 @@ struct File {
 
 TEST_CASE("unet variants: any size goes through, too small a one and bad options are refused") {
   Generator random(1);
-  for (auto [name, options] : variants()) {
+  for (auto entry : variants()) {
+    const char* const name = entry.name;
+    auto& options = entry.options;
     CAPTURE(std::string(name));
     options.depth = 3;
     nn::UNet model(options);
@@ -103,7 +105,9 @@ TEST_CASE("unet variants: any size goes through, too small a one and bad options
 }
 
 TEST_CASE("unet variants: derivatives by input and every parameter, in double precision") {
-  for (const auto& [name, options] : variants()) {
+  for (const auto& entry : variants()) {
+    const char* const name = entry.name;
+    const auto& options = entry.options;
     CAPTURE(std::string(name));
     nn::UNetOptions tiny = options;
     manual_seed(11);
@@ -125,7 +129,9 @@ TEST_CASE("unet variants: derivatives by input and every parameter, in double pr
 }
 
 TEST_CASE("unet variants: five steps on one batch lower the loss, and dropout is off in evaluation") {
-  for (const auto& [name, options] : variants()) {
+  for (const auto& entry : variants()) {
+    const char* const name = entry.name;
+    const auto& options = entry.options;
     CAPTURE(std::string(name));
     manual_seed(3);
     nn::UNet model(options);
@@ -155,7 +161,9 @@ TEST_CASE("unet variants: five steps on one batch lower the loss, and dropout is
 TEST_CASE("unet variants: a weight file says which one it is") {
   const File file;
   Generator random(9);
-  for (const auto& [name, options] : variants()) {
+  for (const auto& entry : variants()) {
+    const char* const name = entry.name;
+    const auto& options = entry.options;
     CAPTURE(std::string(name));
     nn::UNet model(options);
     for (int step = 0; step < 2; ++step) model(input(options, random, 6));  // running statistics of their own
@@ -293,7 +301,9 @@ TEST_CASE("deep supervision: weight files bring it back, and a net without it ha
 
 TEST_CASE("unet variants: a pixel sees as far as reach() says, and no further") {
   Generator random(2);
-  for (auto [name, options] : variants()) {
+  for (auto entry : variants()) {
+    const char* const name = entry.name;
+    auto& options = entry.options;
     if (options.norm != UNetNormalization::batch || options.rank == 3) continue;
     CAPTURE(std::string(name));
     double inside = 0;  // of all depths: in a small net a ReLU may stop the only way through

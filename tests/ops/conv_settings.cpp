@@ -37,11 +37,12 @@ TEST_CASE("every pair of settings of a convolution occurs in the samples") {
       for (const auto& [b, vb] : f) pairs.insert(a + va + " " + b + vb);
     }
   }
-  for (const auto& [a, as] : values)
-    for (const auto& [b, bs] : values) {
+  for (const auto& one : values)
+    for (const auto& other : values) {
+      const std::string &a = one.first, &b = other.first;
       if (a == b) continue;
-      for (const auto& va : as)
-        for (const auto& vb : bs) CHECK_MESSAGE(pairs.count(a + va + " " + b + vb) == 1, a, " ", va, " with ", b, " ", vb);
+      for (const auto& va : one.second)
+        for (const auto& vb : other.second) CHECK_MESSAGE(pairs.count(a + va + " " + b + vb) == 1, a, " ", va, " with ", b, " ", vb);
     }
   // The levels themselves: taps from 1 to 5 and not square, batches 0 and 1.
   CHECK(values["kernel"].size() >= 6);
