@@ -4,6 +4,7 @@
 #include <duet/core/allocator.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -26,8 +27,8 @@ constexpr int class_count = steps * 48;
 // From here on blocks come from the arena. Scratch memory does so later: workers ask for it at times that differ from
 // step to step, which would cut the arena differently each time.
 constexpr std::int64_t large_block = 1 << 18, large_scratch = 1 << 22;
-// Scratch between the two has one of two sizes, or the layers of a U-Net, each with its own, would keep 30 MB of it.
-// What of a block is never touched costs addresses, no memory.
+// Scratch between the two has one of three sizes, 1, 2 and 4 MB, or the layers of a U-Net, each with its own, would
+// keep 30 MB of it. What of a block is never touched costs addresses, no memory.
 constexpr std::int64_t middling_scratch = 1 << 20;
 
 /// The smallest class whose blocks hold `bytes`, and what they hold.
@@ -58,7 +59,8 @@ class Cache {
     if (bytes >= large_scratch)
       if (void* memory = take_large(bytes)) return memory;
     if (bytes < large_block || bytes > large_scratch) return take_small(bytes, bytes);
-    return take_small(bytes, bytes <= middling_scratch ? middling_scratch : large_scratch);
+    return take_small(
+        bytes, std::max(middling_scratch, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(bytes)))));
   }
 
   void give_back(void* memory) noexcept {

@@ -54,6 +54,9 @@ TEST_CASE("scratch of middling sizes shares blocks, and each has the bytes it as
   CHECK(memory_stats().system_calls == asked);
   const void* const second = place(mebibyte + 1);
   CHECK(second != first);
-  CHECK(place(4 * mebibyte - 1) == second);
+  CHECK(place(2 * mebibyte) == second);
+  const void* const third = place(2 * mebibyte + 1);
+  CHECK((third != first && third != second));
+  CHECK(place(4 * mebibyte - 1) == third);
   CHECK(place(300000) == first);
 }
