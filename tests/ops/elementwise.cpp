@@ -16,28 +16,17 @@
 #include <duet/ops/compare.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/inplace.hpp>
-#include <duet/ops/kernels/simd.hpp>
 #include <duet/ops/loss_composed.hpp>
 #include <duet/ops/matmul.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/shape.hpp>
 #include <duet/ops/softmax.hpp>
 
+#include "every_table.hpp"
+
 using namespace duet;
 
 namespace {
-
-/// Runs a body with each table of kernels that this machine has.
-template <class Body>
-void on_every_table(Body body) {
-  const kernels::Simd before = kernels::active_simd();
-  for (const kernels::Simd simd : kernels::available_simd()) {
-    CAPTURE(kernels::name(simd));
-    kernels::set_active_simd(simd);
-    body();
-  }
-  kernels::set_active_simd(before);
-}
 
 struct Function {
   const char* name;

@@ -12,28 +12,17 @@
 #include <duet/core/parallel.hpp>
 #include <duet/core/random.hpp>
 #include <duet/ops/elementwise.hpp>
-#include <duet/ops/kernels/simd.hpp>
 #include <duet/ops/loss.hpp>
 #include <duet/ops/reduce.hpp>
 #include <duet/ops/softmax.hpp>
+
+#include "every_table.hpp"
 
 using namespace duet;
 
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// Runs body() with every SIMD table.
-template <class Body>
-void on_every_table(Body body) {
-  const kernels::Simd before = kernels::active_simd();
-  for (const kernels::Simd simd : kernels::available_simd()) {
-    CAPTURE(kernels::name(simd));
-    kernels::set_active_simd(simd);
-    body();
-  }
-  kernels::set_active_simd(before);
-}
 
 /// x (outer, count, inner) filled by value(o, i, j).
 template <class F>

@@ -165,6 +165,17 @@ DUET_INLINE void gather_row(const float* source, const std::int64_t* at, const s
   }
 }
 
+/// The second half of a tile's transform, after its rows: its columns, and the points where the products read them.
+template <class Scheme, int points>
+DUET_INLINE void store_columns(F (&rows)[points][points], float* to, std::int64_t to_point) {
+  for (int j = 0; j < points; ++j) {
+    F d[points];
+    for (int i = 0; i < points; ++i) d[i] = rows[i][j];
+    Scheme::input(d);
+    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + (i * points + j) * to_point);
+  }
+}
+
 template <class Scheme, int step>
 DUET_INLINE void gather_vector(const WinogradGather& t, int v) {
   constexpr int points = Scheme::points;
@@ -175,12 +186,7 @@ DUET_INLINE void gather_vector(const WinogradGather& t, int v) {
     gather_row<Scheme, step>(t.source, t.at + i * tiles + v * L, t.mask + i * tiles + v * L, rows[i]);
     Scheme::input(rows[i]);
   }
-  for (int j = 0; j < points; ++j) {
-    F d[points];
-    for (int i = 0; i < points; ++i) d[i] = rows[i][j];
-    Scheme::input(d);
-    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + (i * points + j) * t.to_point);
-  }
+  store_columns<Scheme>(rows, to, t.to_point);
 }
 
 template <class Scheme>
@@ -221,12 +227,7 @@ DUET_INLINE void pieces_vector(const WinogradPieces& t, int v) {
     split_first<Scheme::taps - 1>(pixels, rows[i] + m);
     Scheme::input(rows[i]);
   }
-  for (int j = 0; j < points; ++j) {
-    F d[points];
-    for (int i = 0; i < points; ++i) d[i] = rows[i][j];
-    Scheme::input(d);
-    for (int i = 0; i < points; ++i) d[i].store_unaligned(to + (i * points + j) * t.to_point);
-  }
+  store_columns<Scheme>(rows, to, t.to_point);
 }
 
 template <class Scheme>
