@@ -137,6 +137,7 @@ std::vector<Sample> batch_norm_samples() {
   add("training_channels", {3, 17, 1}, true, true, 1e-2);
   add("training_width", {1, 1, 1, 33}, true, true);
   add("training_volume", {2, 2, 2, 1, 3}, true, true, 1e-3);
+  add("training_rows", {9, 3, 2, 3}, true, true);  // many short rows: the kernels take columns
   add("eval", {4, 3, 2, 3}, false, true);
   add("eval_plain", {4, 3, 2, 3}, false, false);
   add("eval_flat", {6, 17}, false, true, 1e-2);

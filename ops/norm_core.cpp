@@ -79,12 +79,13 @@ Tensor normalize(const NormGeometry& geometry, const Tensor& x, const GroupStati
                  const Tensor& bias, double least) {
   const Tensor out = Tensor::empty(x.shape(), {.dtype = x.dtype()});
   const std::vector<double> w = values_or(weight, geometry.channels, 1), b = values_or(bias, geometry.channels, 0);
-  std::vector<double> mean, scale, shift;
-  for (std::int64_t row = 0; row < geometry.rows(); ++row) {
-    const std::size_t group = at(geometry.group_of(row)), channel = at(row % geometry.channels);
-    mean.push_back(statistics.mean[group]);
-    scale.push_back(statistics.inverse_deviation[group] * w[channel]);
-    shift.push_back(b[channel]);
+  const std::size_t strips = at(geometry.strips());
+  std::vector<double> mean(strips), scale(strips), shift(strips);
+  for (std::size_t strip = 0; strip < strips; ++strip) {
+    const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(strip))), channel = strip % w.size();
+    mean[strip] = statistics.mean[group];
+    scale[strip] = statistics.inverse_deviation[group] * w[channel];
+    shift[strip] = b[channel];
   }
   raw::dispatch_floating("normalize", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -163,6 +164,7 @@ std::vector<Sample> statistics_samples() {
   add("batch_channels", {3, 17, 2}, 0);
   add("batch_width", {2, 2, 33}, 0, 1e-3);
   add("batch_one", {1, 2, 7}, 0);
+  add("batch_rows", {9, 3, 2, 3}, 0);
   add("batch_volume", {2, 2, 2, 2, 3}, 0);
   add("one_group", {2, 4, 3, 2}, 1);
   add("two_groups", {2, 4, 3, 2}, 2, 1e-2);
@@ -234,12 +236,13 @@ Specs backward_rule(const ShapeCall& c) {
 void mend_mean(const NormGeometry& geometry, const std::vector<double>& sum_g, const std::vector<double>& sum_x,
                std::vector<double>& mean, std::vector<double>& sum_gx) {
   std::vector<double> off(at(geometry.group_count()), 0);
-  for (std::size_t row = 0; row < mean.size(); ++row)
-    off[at(geometry.group_of(static_cast<std::int64_t>(row)))] += sum_x[row] / static_cast<double>(geometry.group_size());
-  for (std::size_t row = 0; row < mean.size(); ++row) {
-    const double own = off[at(geometry.group_of(static_cast<std::int64_t>(row)))];
-    mean[row] += own;
-    sum_gx[row] -= own * sum_g[row];
+  const auto group_of = [&](std::size_t strip) { return at(geometry.group_of(static_cast<std::int64_t>(strip))); };
+  for (std::size_t strip = 0; strip < mean.size(); ++strip)
+    off[group_of(strip)] += sum_x[strip] / static_cast<double>(geometry.group_size());
+  for (std::size_t strip = 0; strip < mean.size(); ++strip) {
+    const double own = off[group_of(strip)];
+    mean[strip] += own;
+    sum_gx[strip] -= own * sum_g[strip];
   }
 }
 
@@ -253,19 +256,19 @@ Tensors backward_forward(const Call& c) {
   else
     statistics = group_statistics(geometry, x, o.eps);
   const std::vector<double> w = values_or(c.has(2) ? c[2] : Tensor(), geometry.channels, 1);
-  const std::size_t rows = at(geometry.rows()), groups = at(geometry.group_count());
-  std::vector<double> mean(rows), sum_g(rows), sum_gx(rows), sum_x(rows), scale(rows), slope(rows, 0), shift(rows, 0);
-  for (std::size_t row = 0; row < rows; ++row) {
-    const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(row)));
-    mean[row] = statistics.mean[group];
-    scale[row] = statistics.inverse_deviation[group] * w[row % w.size()];
+  const std::size_t strips = at(geometry.strips()), groups = at(geometry.group_count());
+  std::vector<double> mean(strips), sum_g(strips), sum_gx(strips), sum_x(strips), scale(strips), slope(strips), shift(strips);
+  for (std::size_t strip = 0; strip < strips; ++strip) {
+    const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(strip)));
+    mean[strip] = statistics.mean[group];
+    scale[strip] = statistics.inverse_deviation[group] * w[strip % w.size()];
   }
   // As they came, before what rounding took is given back: the relu compared what these make.
   const std::vector<double> relu_mean = mean, shifts = values_or(c.has(5) ? c[5] : Tensor(), geometry.channels, 0);
-  std::vector<double> relu_shift(rows);
-  for (std::size_t row = 0; row < rows; ++row) relu_shift[row] = shifts[row % shifts.size()];
-  const kernels::RectifiedRows rectified{relu_mean.data(), scale.data(), relu_shift.data()};
-  const kernels::RectifiedRows* const relu = c.has(5) ? &rectified : nullptr;
+  std::vector<double> relu_shift(strips);
+  for (std::size_t strip = 0; strip < strips; ++strip) relu_shift[strip] = shifts[strip % shifts.size()];
+  const kernels::RectifiedStrips rectified{relu_mean.data(), scale.data(), relu_shift.data()};
+  const kernels::RectifiedStrips* const relu = c.has(5) ? &rectified : nullptr;
   std::vector<double> gradient_w(at(geometry.channels), 0), gradient_b(at(geometry.channels), 0);
   raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -273,19 +276,19 @@ Tensors backward_forward(const Call& c) {
                                    sum_gx.data(), sum_x.data());
     mend_mean(geometry, sum_g, sum_x, mean, sum_gx);
     std::vector<double> mean_h(groups, 0), mean_hz(groups, 0);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(row))), channel = row % w.size();
+    for (std::size_t strip = 0; strip < strips; ++strip) {
+      const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(strip))), channel = strip % w.size();
       const double r = statistics.inverse_deviation[group], share = w[channel] / static_cast<double>(geometry.group_size());
-      gradient_b[channel] += sum_g[row];
-      gradient_w[channel] += sum_gx[row] * r;
-      mean_h[group] += sum_g[row] * share;
-      mean_hz[group] += sum_gx[row] * r * share;
+      gradient_b[channel] += sum_g[strip];
+      gradient_w[channel] += sum_gx[strip] * r;
+      mean_h[group] += sum_g[strip] * share;
+      mean_hz[group] += sum_gx[strip] * r * share;
     }
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(row)));
+    for (std::size_t strip = 0; strip < strips; ++strip) {
+      const std::size_t group = at(geometry.group_of(static_cast<std::int64_t>(strip)));
       const double r = statistics.inverse_deviation[group];
-      slope[row] = -r * r * mean_hz[group];
-      shift[row] = -r * mean_h[group];
+      slope[strip] = -r * r * mean_hz[group];
+      shift[strip] = -r * mean_h[group];
     }
     kernels::norm_gradient<T>(geometry, raw::data<T>(g), raw::data<T>(x), mean.data(), scale.data(), slope.data(),
                               shift.data(), relu, raw::data<T>(out));
@@ -379,17 +382,21 @@ std::vector<Sample> backward_samples() {
   add("batch_width", {1, 1, 33}, 0, true);
   add("batch_volume", {2, 2, 1, 2, 2}, 0, true);
   add("batch_flat_plain", {5, 4}, 0, false);
+  add("batch_rows", {9, 3, 2, 3}, 0, true);
   add("one_group", {2, 4, 3}, 1, true);
   add("two_groups", {2, 4, 3}, 2, true);
   add("own_groups", {2, 3, 5}, 3, true);
   add("groups_plain", {2, 4, 2, 2}, 2, false);
   add("groups_flat", {2, 8}, 2, true);
   // Behind a relu.
-  for (const bool weight : {true, false}) {
-    add(weight ? "relu" : "relu_plain", {4, 3, 2, 3}, 0, weight);
+  const auto add_relu = [&](const char* name, std::int64_t batch, bool weight) {
+    add(name, {batch, 3, 2, 3}, 0, weight);
     samples.back().inputs.push_back(sample_normal({3}, 500));
     samples.back().by = weight ? std::vector<int>{0, 1, 2} : std::vector<int>{0, 1};
-  }
+  };
+  add_relu("relu", 4, true);
+  add_relu("relu_plain", 4, false);
+  add_relu("relu_rows", 9, true);
   return samples;
 }
 

@@ -40,7 +40,7 @@ Tensor shifted_normal(const Shape& shape, double mean, double deviation) {
 TEST_CASE("batch_norm in f32 keeps its digits under a large mean, on every table and number of threads") {
   const int threads = num_threads();
   const kernels::Simd before = kernels::active_simd();
-  for (const Shape& shape : {Shape{2, 3, 40000}, Shape{64, 5, 7}, Shape{301, 4, 1}}) {
+  for (const Shape& shape : {Shape{2, 3, 40000}, Shape{64, 5, 7}, Shape{301, 4, 1}, Shape{600, 20, 9}, Shape{1, 5, 70}}) {
     const Tensor x = shifted_normal(shape, 1e4, 1), zero = Tensor::from_span(std::vector<float>(shape[1], 0), {shape[1]});
     std::vector<double> first;
     for (kernels::Simd simd : kernels::available_simd()) {
@@ -72,7 +72,7 @@ TEST_CASE("batch_norm in f32 keeps its digits under a large mean, on every table
 TEST_CASE("batch_norm_relu lets gradients pass where its output is above 0, bit for bit, on every table") {
   const kernels::Simd before = kernels::active_simd();
   for (const kernels::Simd simd : kernels::available_simd())
-    for (const Shape& shape : {Shape{2, 3, 40000}, Shape{64, 5, 7}, Shape{301, 4, 1}})
+    for (const Shape& shape : {Shape{2, 3, 40000}, Shape{64, 5, 7}, Shape{301, 4, 1}, Shape{600, 20, 9}, Shape{1, 5, 70}})
       for (const double mean : {0.0, 1000.0}) {
         kernels::set_active_simd(simd);
         const Tensor x = shifted_normal(shape, mean, 1), g = shifted_normal(shape, 0.25, 1);

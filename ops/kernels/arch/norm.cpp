@@ -7,7 +7,8 @@
 
 namespace {
 
-using duet::kernels::Rectified;
+using duet::kernels::Affine;
+using duet::kernels::GradientMap;
 
 constexpr std::int64_t block = 1024;
 
@@ -21,6 +22,16 @@ T lane_sum(const Batch<T>& batch) {
   T total = 0;
   for (int i = 0; i < lanes<T>; ++i) total += values[i];
   return total;
+}
+
+/// What a register and the last elements of a row compute alike.
+template <class T>
+T multiply_add(T a, T b, T c) {
+  return a * b + c;
+}
+template <class T>
+Batch<T> multiply_add(const Batch<T>& a, const Batch<T>& b, const Batch<T>& c) {
+  return xsimd::fma(a, b, c);
 }
 
 /// Sum of one block: four registers of partial sums, then the rest.
@@ -74,47 +85,137 @@ void moments(const T* x, std::int64_t count, double* mean, double* squares) {
   *squares = all_squares;
 }
 
-/// What both directions compute for the last elements of a row.
+/// Numbers of adjacent columns or, behind the last whole register, of one, in double as at the end of a row.
 template <class T>
-T multiply_add(T a, T b, T c) {
-  return a * b + c;
+void load(const T* from, Batch<T>& to) {
+  to = Batch<T>::load_unaligned(from);
 }
+template <class T>
+void load(const T* from, double& to) {
+  to = static_cast<double>(*from);
+}
+template <class T>
+void to_doubles(const Batch<T>& from, double* to) {
+  T values[lanes<T>];
+  from.store_unaligned(values);
+  for (int i = 0; i < lanes<T>; ++i) to[i] = static_cast<double>(values[i]);
+}
+[[maybe_unused]] void to_doubles(double from, double* to) { *to = from; }
 
-/// A gradient where relu let something pass, else 0.
-template <class T, bool rectified>
-struct Gate {
-  explicit Gate(const Rectified<T>* relu)
-      : mean(rectified ? relu->mean : T(0)), scale(rectified ? relu->scale : T(0)), shift(rectified ? relu->shift : T(0)) {}
-  Batch<T> operator()(Batch<T> g, Batch<T> x) const {
-    if constexpr (!rectified) return g;
-    const Batch<T> zero(T(0));
-    return select(xsimd::fma(x - Batch<T>(mean), Batch<T>(scale), Batch<T>(shift)) > zero, g, zero);
-  }
-  T operator()(T g, T x) const {
-    if constexpr (!rectified) return g;
-    return multiply_add(x - mean, scale, shift) > 0 ? g : T(0);
-  }
-  T mean, scale, shift;
+/// `registers` vectors V of adjacent columns.
+template <class V, int registers, int width>
+struct Tile {
+  using Vector = V;
+  static constexpr int count = registers, lanes = width;
 };
 
+/// Calls body(tile, first column) for all columns, four registers at once where there are as many.
+template <class T, class Body>
+void for_tiles(std::int64_t count, const Body& body) {
+  constexpr int width = lanes<T>;
+  std::int64_t i = 0;
+  for (; i + 4 * width <= count; i += 4 * width) body(Tile<Batch<T>, 4, width>(), i);
+  for (; i + width <= count; i += width) body(Tile<Batch<T>, 1, width>(), i);
+  for (; i < count; ++i) body(Tile<double, 1, 1>(), i);
+}
+
 template <class T>
-void affine(const T* x, std::int64_t count, T mean, T scale, T shift, T least, T* out, bool streamed) {
+void column_moments(const T* x, std::int64_t rows, std::int64_t stride, std::int64_t count, double* mean,
+                    double* squares) {
+  for_tiles<T>(count, [&](auto tile, std::int64_t first) {
+    using V = typename decltype(tile)::Vector;
+    constexpr int registers = tile.count, width = tile.lanes;
+    V sum[registers], center[registers], square[registers], value;
+    for (int k = 0; k < registers; ++k) sum[k] = V(0);
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (int k = 0; k < registers; ++k) {
+        load(x + row * stride + first + k * width, value);
+        sum[k] += value;
+      }
+    // About the rounded mean, as a row's: the sum of the distances mends the rounding.
+    for (int k = 0; k < registers; ++k) {
+      center[k] = sum[k] / V(static_cast<T>(rows));
+      sum[k] = square[k] = V(0);
+    }
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (int k = 0; k < registers; ++k) {
+        load(x + row * stride + first + k * width, value);
+        const V distance = value - center[k];
+        sum[k] += distance;
+        square[k] = multiply_add(distance, distance, square[k]);
+      }
+    for (int k = 0; k < registers; ++k) {
+      double distances[width];
+      to_doubles(center[k], mean + first + k * width);
+      to_doubles(sum[k], distances);
+      to_doubles(square[k], squares + first + k * width);
+      for (int i = 0; i < width; ++i) {
+        const std::int64_t column = first + k * width + i;
+        mean[column] += distances[i] / static_cast<double>(rows);
+        squares[column] -= distances[i] * distances[i] / static_cast<double>(rows);
+      }
+    }
+  });
+}
+
+/// A coefficient of all elements, or one of each: at the element `i`, and the register that begins there.
+template <class T>
+T one_at(T value, std::int64_t) {
+  return value;
+}
+template <class T>
+T one_at(const T* values, std::int64_t i) {
+  return values[i];
+}
+template <class T>
+Batch<T> lanes_at(T value, std::int64_t) {
+  return Batch<T>(value);
+}
+template <class T>
+Batch<T> lanes_at(const T* values, std::int64_t i) {
+  return Batch<T>::load_unaligned(values + i);
+}
+
+/// A gradient where relu let something pass, else 0. P: T, or const T* for a relu of each element.
+template <class T, class P, bool rectified>
+struct Gate {
+  explicit Gate(const Affine<P>* relu) : by(rectified ? *relu : Affine<P>()) {}
+  Batch<T> operator()(Batch<T> g, Batch<T> x, std::int64_t i) const {
+    if constexpr (!rectified) return g;
+    const Batch<T> zero(T(0));
+    return select(multiply_add(x - lanes_at(by.mean, i), lanes_at(by.scale, i), lanes_at(by.shift, i)) > zero, g, zero);
+  }
+  template <class One>
+  One operator()(One g, One x, std::int64_t i) const {
+    if constexpr (!rectified) return g;
+    const T distance = static_cast<T>(x) - one_at(by.mean, i);
+    return multiply_add(distance, one_at(by.scale, i), one_at(by.shift, i)) > 0 ? g : One(0);
+  }
+  Affine<P> by;
+};
+
+template <class T, class P>
+void affine(const T* x, std::int64_t count, const Affine<P>& by, T least, T* out, bool streamed) {
   constexpr int width = lanes<T>;
   const bool past = can_stream(out, streamed);
-  const Batch<T> means(mean), scales(scale), shifts(shift), floor(least);
+  const Affine<P> own = by;
+  const Batch<T> floor(least);
   std::int64_t i = 0;
   // A NaN stays: max gives its second operand where one is NaN (x86).
   for (; i + width <= count; i += width)
-    put(xsimd::max(floor, xsimd::fma(Batch<T>::load_unaligned(x + i) - means, scales, shifts)), out + i, past);
+    put(xsimd::max(floor, multiply_add(Batch<T>::load_unaligned(x + i) - lanes_at(own.mean, i), lanes_at(own.scale, i),
+                                       lanes_at(own.shift, i))),
+        out + i, past);
   for (; i < count; ++i) {
-    const T value = multiply_add(x[i] - mean, scale, shift);
+    const T value = multiply_add(x[i] - one_at(own.mean, i), one_at(own.scale, i), one_at(own.shift, i));
     out[i] = value < least ? least : value;
   }
   end_stream(past);
 }
 
 template <class T>
-void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, const T* weight, const T* bias, T* out) {
+void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, const T* weight, const T* bias,
+                       T* out) {
   constexpr int width = lanes<T>;
   const Batch<T> means(mean), rests(rest), scales(scale);
   std::int64_t i = 0;
@@ -126,10 +227,10 @@ void affine_by_element(const T* x, std::int64_t count, T mean, T rest, T scale, 
 }
 
 template <class T, bool rectified>
-void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Rectified<T>* relu, double* sum_g,
+void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Affine<T>* relu, double* sum_g,
                    double* sum_gx, double* sum_x) {
   constexpr int width = lanes<T>;
-  const Gate<T, rectified> gate(relu);
+  const Gate<T, T, rectified> gate(relu);
   const Batch<T> means(mean);
   double total_g = 0, total_gx = 0, total_x = 0;
   for (std::int64_t begin = 0; begin < count; begin += block) {
@@ -141,7 +242,7 @@ void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Rec
       for (int k = 0; k < 2; ++k) {
         const std::int64_t at = begin + i + k * width;
         const Batch<T> value = Batch<T>::load_unaligned(x + at);
-        const Batch<T> gradient = gate(Batch<T>::load_unaligned(g + at), value);
+        const Batch<T> gradient = gate(Batch<T>::load_unaligned(g + at), value, at);
         sum[k] += gradient;
         const Batch<T> distance = value - means;
         product[k] = xsimd::fma(gradient, distance, product[k]);
@@ -151,7 +252,7 @@ void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Rec
     total_gx += static_cast<double>(lane_sum(product[0] + product[1]));
     total_x += static_cast<double>(lane_sum(distances[0] + distances[1]));
     for (; i < n; ++i) {
-      const double gradient = static_cast<double>(gate(g[begin + i], x[begin + i]));
+      const double gradient = static_cast<double>(gate(g[begin + i], x[begin + i], begin + i));
       const double distance = static_cast<double>(x[begin + i]) - static_cast<double>(mean);
       total_g += gradient;
       total_gx += gradient * distance;
@@ -164,41 +265,86 @@ void sum_gradients(const T* g, const T* x, std::int64_t count, T mean, const Rec
 }
 
 template <class T>
-void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, const Rectified<T>* relu, double* sum_g,
+void gradient_sums(const T* g, const T* x, std::int64_t count, T mean, const Affine<T>* relu, double* sum_g,
                    double* sum_gx, double* sum_x) {
   (relu == nullptr ? sum_gradients<T, false> : sum_gradients<T, true>)(g, x, count, mean, relu, sum_g, sum_gx, sum_x);
 }
 
 template <class T, bool rectified>
-void map_gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift,
-                  const Rectified<T>* relu, T* out, bool streamed) {
-  constexpr int width = lanes<T>;
-  const Gate<T, rectified> gate(relu);
-  const bool past = can_stream(out, streamed);
-  const Batch<T> means(mean), scales(scale), slopes(slope), shifts(shift);
-  std::int64_t i = 0;
-  for (; i + width <= count; i += width) {
-    const Batch<T> value = Batch<T>::load_unaligned(x + i), linear = xsimd::fma(value - means, slopes, shifts);
-    put(xsimd::fma(gate(Batch<T>::load_unaligned(g + i), value), scales, linear), out + i, past);
-  }
-  for (; i < count; ++i) out[i] = gate(g[i], x[i]) * scale + ((x[i] - mean) * slope + shift);
-  end_stream(past);
+void sum_gradient_columns(const T* g, const T* x, std::int64_t rows, std::int64_t stride, std::int64_t count,
+                          const T* mean, const Affine<const T*>* relu, double* sum_g, double* sum_gx, double* sum_x) {
+  const Gate<T, const T*, rectified> gate(relu);
+  for_tiles<T>(count, [&](auto tile, std::int64_t first) {
+    using V = typename decltype(tile)::Vector;
+    constexpr int registers = tile.count, width = tile.lanes;
+    V sum[registers], product[registers], distances[registers], center[registers], value, gradient;
+    for (int k = 0; k < registers; ++k) {
+      sum[k] = product[k] = distances[k] = V(0);
+      load(mean + first + k * width, center[k]);
+    }
+    for (std::int64_t row = 0; row < rows; ++row)
+      for (int k = 0; k < registers; ++k) {
+        const std::int64_t column = first + k * width, at = row * stride + column;
+        load(x + at, value);
+        load(g + at, gradient);
+        gradient = gate(gradient, value, column);
+        const V distance = value - center[k];
+        sum[k] += gradient;
+        product[k] = multiply_add(gradient, distance, product[k]);
+        distances[k] += distance;
+      }
+    for (int k = 0; k < registers; ++k) {
+      const std::int64_t column = first + k * width;
+      to_doubles(sum[k], sum_g + column);
+      to_doubles(product[k], sum_gx + column);
+      to_doubles(distances[k], sum_x + column);
+    }
+  });
 }
 
 template <class T>
-void gradient(const T* g, const T* x, std::int64_t count, T mean, T scale, T slope, T shift, const Rectified<T>* relu,
-              T* out, bool streamed) {
-  (relu == nullptr ? map_gradient<T, false> : map_gradient<T, true>)(g, x, count, mean, scale, slope, shift, relu, out,
-                                                                     streamed);
+void column_gradient_sums(const T* g, const T* x, std::int64_t rows, std::int64_t stride, std::int64_t count,
+                          const T* mean, const Affine<const T*>* relu, double* sum_g, double* sum_gx, double* sum_x) {
+  (relu == nullptr ? sum_gradient_columns<T, false> : sum_gradient_columns<T, true>)(g, x, rows, stride, count, mean,
+                                                                                     relu, sum_g, sum_gx, sum_x);
+}
+
+template <class T, class P, bool rectified>
+void map_gradient(const T* g, const T* x, std::int64_t count, const GradientMap<P>& by, const Affine<P>* relu, T* out,
+                  bool streamed) {
+  constexpr int width = lanes<T>;
+  const Gate<T, P, rectified> gate(relu);
+  const bool past = can_stream(out, streamed);
+  const GradientMap<P> own = by;
+  std::int64_t i = 0;
+  for (; i + width <= count; i += width) {
+    const Batch<T> value = Batch<T>::load_unaligned(x + i);
+    const Batch<T> linear = multiply_add(value - lanes_at(own.mean, i), lanes_at(own.slope, i), lanes_at(own.shift, i));
+    put(multiply_add(gate(Batch<T>::load_unaligned(g + i), value, i), lanes_at(own.scale, i), linear), out + i, past);
+  }
+  for (; i < count; ++i)
+    out[i] = gate(g[i], x[i], i) * one_at(own.scale, i) +
+             ((x[i] - one_at(own.mean, i)) * one_at(own.slope, i) + one_at(own.shift, i));
+  end_stream(past);
+}
+
+template <class T, class P>
+void gradient(const T* g, const T* x, std::int64_t count, const GradientMap<P>& by, const Affine<P>* relu, T* out,
+              bool streamed) {
+  (relu == nullptr ? map_gradient<T, P, false> : map_gradient<T, P, true>)(g, x, count, by, relu, out, streamed);
 }
 
 }  // namespace
 
 namespace duet::kernels {
 
-constinit const NormTable<float> DUET_TABLE(norm_f32) = {moments<float>, affine<float>, affine_by_element<float>,
-                                                         gradient_sums<float>, gradient<float>};
-constinit const NormTable<double> DUET_TABLE(norm_f64) = {moments<double>, affine<double>, affine_by_element<double>,
-                                                          gradient_sums<double>, gradient<double>};
+#define DUET_NORM_TABLE(T)                                                                                    \
+  {                                                                                                           \
+    moments<T>, column_moments<T>, affine<T, T>, affine<T, const T*>, affine_by_element<T>, gradient_sums<T>, \
+        column_gradient_sums<T>, gradient<T, T>, gradient<T, const T*>                                        \
+  }
+constinit const NormTable<float> DUET_TABLE(norm_f32) = DUET_NORM_TABLE(float);
+constinit const NormTable<double> DUET_TABLE(norm_f64) = DUET_NORM_TABLE(double);
+#undef DUET_NORM_TABLE
 
 }  // namespace duet::kernels
