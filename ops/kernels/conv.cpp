@@ -56,12 +56,15 @@ double cost_by_channels(const ConvReading& r) {
   return products + turning * channels * static_cast<double>(r.phases()) + source;
 }
 
+/// What does not fill a vector at the end of a row is taken one by one.
 template <class T>
 double cost_by_rows(const ConvReading& r) {
   const int vector = conv_kernels<T>().lanes;
   const double channels = static_cast<double>(r.out_channels), source = static_cast<double>(r.source_channels);
-  const double products = 1.5 * channels * source * static_cast<double>(r.taps) / vector;
-  return products / fill_of_lanes(r.axis[2].positions, vector) + (r.pointwise() ? 0 : source);
+  const Index row = r.pointwise() ? r.out_plane : r.axis[2].positions;
+  const double vectors = static_cast<double>(row / vector), rest = static_cast<double>(row % vector);
+  const double products = channels * source * static_cast<double>(r.taps) * (1.5 * vectors + rest);
+  return products / static_cast<double>(row) + (r.pointwise() ? 0 : source);
 }
 
 template <class T>

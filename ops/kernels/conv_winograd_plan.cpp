@@ -128,13 +128,14 @@ double lanes_of(Index channels) {
 
 // The direct path's products, without those that meet only padding, at the share of the peak that it usually reaches;
 // and turning a sum into its plane.
-constexpr double usual = 1.2, turning_sums = 16;
+constexpr double usual = 1.2, turning_sums = 16, spreading = 24;
 
 double direct_cost(const ConvReading& r) {
   const double out = static_cast<double>(r.out_channels), phases = static_cast<double>(r.phases());
   const double taps = static_cast<double>(r.source_channels * r.taps) / phases;
   const double met = taps * meeting_share(r.axis[1]) * meeting_share(r.axis[2]);
-  const double by_channels = usual * (met + turning_sums) * lanes_of(r.out_channels);
+  const double turning = turning_sums + (r.axis[2].period > 1 ? spreading : 0);
+  const double by_channels = usual * (met + turning) * lanes_of(r.out_channels);
   const double by_rows = cost_along_rows(r, conv_kernels<float>().lanes) * out;
   return static_cast<double>(r.batch * r.positions) * phases * std::min(by_channels, by_rows);
 }
