@@ -33,6 +33,7 @@ struct Ahead {
 template <class T>
 struct PanelProduct {
   const T* panel;  ///< [rows][width], 64-byte aligned or at least readable unaligned
+  std::int64_t panel_stride;  ///< elements from one of its rows to the next; 0 stands for its width
   const T* source;
   const std::int32_t* row_offset;     ///< [rows]
   const std::int32_t* column_offset;  ///< [columns]

@@ -17,6 +17,7 @@ constexpr Index row_block = 96;               // rows of a per item: with a step
 constexpr Index packed_bytes = 4 << 20;       // of b at a time
 constexpr Index wanted_items = 16;
 constexpr Index serial_products = 1 << 17;    // below this, threads cost more than they save
+constexpr Index few_rows = 128;               // of c: then packing b costs more than reading it a few times as it is
 constexpr Index long_sum = 8192;              // k from which a small c is worth splitting k
 
 template <class T>
@@ -36,7 +37,8 @@ class Product {
     step_ = divide_up(k, divide_up(k, step_));
     strip_ = std::max<Index>(packed_bytes / static_cast<Index>(sizeof(T)) / step_ / (2 * kernels_.lanes), 1) * 2 * kernels_.lanes;
     // Rows at the same place modulo a page fall into the same sets of the caches.
-    pack_a_ = a.transposed || a.stride * static_cast<Index>(sizeof(T)) % 4096 == 0;
+    pack_a_ = a.transposed || !spread_over_sets(a.stride);
+    b_in_place_ = !b.transposed && m <= few_rows && spread_over_sets(b.stride);
   }
 
   void run() {
@@ -51,12 +53,15 @@ class Product {
   }
 
  private:
+  static bool spread_over_sets(Index stride) { return stride * static_cast<Index>(sizeof(T)) % 4096 != 0; }
   Index depth(Index step) const { return std::min(step_, k_ - step); }
+  bool in_place(const Panel& panel) const { return b_in_place_ && panel.lanes == panel.width; }
   Index all_in_one() const { return m_ * n_ * k_ < serial_products ? 1 << 30 : 1; }
 
   void pack_b(const std::vector<Panel>& panels, Index column, Index step, T* packed) const {
     parallel_for(static_cast<Index>(panels.size()), all_in_one() > 1 ? all_in_one() : 4, [&](Index begin, Index end) {
       const int width = panels.front().width;
+      if (in_place(panels[end - 1])) return;
       if (!b_.transposed && panels[end - 1].lanes == width) {
         // Several panels at a time: longer stretches of each row.
         for (Index p = 0; p < depth(step); ++p) {
@@ -128,6 +133,11 @@ class Product {
         task.source = source + (row - rows.begin) * stride;
         task.columns = at_once;
         task.panel = packed + panels[i].begin * step_;
+        task.panel_stride = 0;
+        if (in_place(panels[i])) {
+          task.panel = b_.element(step, column + panels[i].begin);
+          task.panel_stride = b_.stride;
+        }
         multiply_panel(task, panels[i], c_ + row * ldc_ + column + panels[i].begin, spare);
       }
   }
@@ -155,7 +165,7 @@ class Product {
   bool accumulate_;
   const ConvKernels<T>& kernels_;
   Index step_, strip_;
-  bool pack_a_;
+  bool pack_a_, b_in_place_;
 };
 
 /// A few rows of c with b as it is: rows of b scaled and added, some at a time so that c stays near.

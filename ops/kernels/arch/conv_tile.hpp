@@ -20,7 +20,8 @@ constexpr int tile_columns = 6;
 constexpr int tile_columns = 4;
 #endif
 
-template <class T, int vectors, int columns>
+/// `packed`: the rows of the panel lie side by side; a stride that the compiler knows leaves a register more.
+template <class T, int vectors, int columns, bool packed>
 inline __attribute__((always_inline)) void tile(const PanelProduct<T>& p, const std::int32_t* column_offset, T* sums,
                                                 const RowRange* range, const RowRange* last, std::int32_t unit) {
   using V = Batch<T>;
@@ -31,12 +32,13 @@ inline __attribute__((always_inline)) void tile(const PanelProduct<T>& p, const 
   for (int j = 0; j < columns; ++j)
     for (int v = 0; v < vectors; ++v)
       sum[j][v] = p.accumulate ? V::load_unaligned(sums + j * p.sums_stride + v * L) : V(T(0));
+  const std::int64_t step = packed ? vectors * L : p.panel_stride;
   for (; range != last; ++range) {
     const std::int64_t begin = std::int64_t{range->begin} * unit, end = std::int64_t{range->end} * unit;
-    const T* panel = p.panel + begin * (vectors * L);
+    const T* panel = p.panel + begin * step;
     const std::int32_t* offset = p.row_offset + begin;
     const std::int32_t* const offset_end = p.row_offset + end;
-    for (; offset != offset_end; ++offset, panel += vectors * L) {
+    for (; offset != offset_end; ++offset, panel += step) {
       const std::int64_t at = *offset;
       V row[vectors];
       for (int v = 0; v < vectors; ++v) row[v] = V::load_unaligned(panel + v * L);
@@ -51,17 +53,17 @@ inline __attribute__((always_inline)) void tile(const PanelProduct<T>& p, const 
 }
 
 /// The last columns, fewer than a whole tile's.
-template <class T, int vectors, int columns>
+template <class T, int vectors, int columns, bool packed>
 void rest(const PanelProduct<T>& p, std::int64_t count, const std::int32_t* column_offset, T* sums,
           const RowRange* range, const RowRange* last, std::int32_t unit) {
   if (count == columns)
-    tile<T, vectors, columns>(p, column_offset, sums, range, last, unit);
+    tile<T, vectors, columns, packed>(p, column_offset, sums, range, last, unit);
   else if constexpr (columns > 1)
-    rest<T, vectors, columns - 1>(p, count, column_offset, sums, range, last, unit);
+    rest<T, vectors, columns - 1, packed>(p, count, column_offset, sums, range, last, unit);
 }
 
-template <class T, int vectors>
-void product(const PanelProduct<T>& p) {
+template <class T, int vectors, bool packed>
+void multiply(const PanelProduct<T>& p) {
   const RowRange all{0, p.rows};
   std::int64_t column = 0;
   for (std::int64_t i = 0; column < p.columns; ++i, column += tile_columns) {
@@ -76,10 +78,15 @@ void product(const PanelProduct<T>& p) {
         __builtin_prefetch(p.target + column + lane * p.target_stride, 1, 2);
     if (p.ahead != nullptr) fetch_some(*p.ahead);
     if (p.columns - column >= tile_columns)
-      tile<T, vectors, tile_columns>(p, offset, sums, range, last, unit);
+      tile<T, vectors, tile_columns, packed>(p, offset, sums, range, last, unit);
     else
-      rest<T, vectors, tile_columns - 1>(p, p.columns - column, offset, sums, range, last, unit);
+      rest<T, vectors, tile_columns - 1, packed>(p, p.columns - column, offset, sums, range, last, unit);
   }
+}
+
+template <class T, int vectors>
+void product(const PanelProduct<T>& p) {
+  (p.panel_stride == 0 ? multiply<T, vectors, true> : multiply<T, vectors, false>)(p);
 }
 
 }  // namespace
