@@ -44,10 +44,11 @@ class BackwardPass {
   Tensors run() {
     try {
       walk();
+      for (LeafGradient& one : arrived_) accumulate(one.impl, std::move(one.gradient));
     } catch (...) {
       for (auto one = undo_.rbegin(); one != undo_.rend(); ++one) {
         const LeafLock lock(*one->impl);
-        std::swap(one->impl->leaf->grad, one->before);
+        std::swap(one->impl->leaf->grad, one->gradient);
       }
       throw;
     }
@@ -72,9 +73,9 @@ class BackwardPass {
     NodePtr node;
     Tensors cotangents;
   };
-  struct Undo {
+  struct LeafGradient {
     std::shared_ptr<TensorImpl> impl;
-    Tensor before;
+    Tensor gradient;
   };
   struct Turn {
     std::uint64_t sequence;
@@ -201,8 +202,12 @@ class BackwardPass {
     if (auto wanted = captures_.find(&node); wanted != captures_.end())
       for (const Capture& one : wanted->second) captured_[one.position] = gradient;
     if (capturing_) return;
-    accumulate(impl, std::move(gradient));
     const auto post = impl->leaf->post_accumulate_hooks;
+    if (post.empty()) {
+      arrived_.push_back({impl, create_graph_ || is_sole(gradient) ? std::move(gradient) : raw::clone(gradient)});
+      return;
+    }
+    accumulate(impl, std::move(gradient));
     for (const auto& hook : post) hook.second(Tensor(impl));
   }
 
@@ -213,7 +218,7 @@ class BackwardPass {
     bool own = create_graph_ || is_sole(gradient);
     for (;;) {
       undo_.push_back({impl, {}});
-      Tensor& before = undo_.back().before;
+      Tensor& before = undo_.back().gradient;
       {
         const LeafLock lock(*impl);
         before = std::move(impl->leaf->grad);
@@ -257,7 +262,10 @@ class BackwardPass {
   std::unordered_map<Node*, std::vector<Capture>> captures_;
   std::unordered_set<Node*> needed_;
   Tensors captured_;
-  std::vector<Undo> undo_;  // the leaves touched, and their grad() before
+  std::vector<LeafGradient> undo_;  // the leaves touched, and their grad() before
+  // What waits for the end: a pass that fails touches no leaf, but those that hooks wait for, and so takes nothing away
+  // that another thread's pass added meanwhile.
+  std::vector<LeafGradient> arrived_;
 };
 
 /// Checks outputs and cotangents, and starts the pass at them.

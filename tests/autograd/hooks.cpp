@@ -4,6 +4,7 @@
 #include <duet/autograd/backward.hpp>
 #include <duet/autograd/hooks.hpp>
 #include <duet/core/factory.hpp>
+#include <duet/core/fail.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
 
@@ -107,4 +108,19 @@ TEST_CASE("a backward that fails leaves every grad as it was") {
   CHECK_THROWS_WITH_AS(mixed.backward(), doctest::Contains("retain_graph"), AutogradError);
   CHECK(a.grad().to_vector() == before_a);
   CHECK(b.grad().to_vector() == before_b);
+}
+
+TEST_CASE("a backward that fails takes nothing away that another one added meanwhile") {
+  const Tensor a = ones({2}, {.requires_grad = true});
+  const Tensor late = a * a;
+  const Tensor b = full({2}, 3, {.requires_grad = true});
+  const Tensor other = sum(b * 5.0);
+  // b's leaf is younger than late's node, and has its gradient when the hook does what another thread may do.
+  register_hook(late, [&](const Tensor&) -> Tensor {
+    other.backward();
+    fail<ValueError>("hook", "stop");
+  });
+  CHECK_THROWS_AS(sum(late * b).backward(), ValueError);
+  CHECK(!a.grad().defined());
+  CHECK(b.grad().to_vector() == std::vector<double>{5, 5});
 }
