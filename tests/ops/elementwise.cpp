@@ -105,6 +105,26 @@ TEST_CASE("extreme inputs give limits, not NaN") {
   });
 }
 
+TEST_CASE("at the corner of a piecewise function its lower part counts, as in PyTorch") {
+  on_every_table([&] {
+    for (const Dtype dtype : {f32, f64}) {
+      // Nine elements: a vector and what is left behind it.
+      const auto slope = [&](const auto& f, double corner) {
+        const Tensor x = full({9}, corner, {.dtype = dtype, .requires_grad = true});
+        const std::vector<double> slopes = grad({sum(f(x))}, {x})[0].to_vector();
+        CHECK(slopes == std::vector<double>(9, slopes[0]));
+        return slopes[0];
+      };
+      CHECK(slope([](const Tensor& x) { return relu(x); }, 0) == 0);
+      CHECK(slope([](const Tensor& x) { return leaky_relu(x, {.negative_slope = 0.25}); }, 0) == 0.25);
+      CHECK(slope([](const Tensor& x) { return elu(x, {.alpha = 2}); }, 0) == 2);
+      CHECK(slope([](const Tensor& x) { return softplus(x, {.beta = 0.5, .threshold = 0}); }, 0) == 0.5);
+      const Tensor corner = softplus(zeros({9}, {.dtype = dtype}), {.beta = 0.5, .threshold = 0});
+      for (const double value : corner.to_vector()) CHECK(value == doctest::Approx(2 * std::log(2)));
+    }
+  });
+}
+
 TEST_CASE("a NaN passes through max, min and clamp") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> values{1, nan, 3, 4, 5, 6, 7, 8, 9};
