@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <duet/autograd/backward.hpp>
 #include <duet/autograd/gradcheck.hpp>
@@ -159,6 +160,40 @@ TEST_CASE("a sum of millions keeps its digits, and does not depend on the number
     CHECK(by_column[7] == doctest::Approx(column).epsilon(2e-7));
   });
   set_num_threads(before);
+}
+
+TEST_CASE("what is folded in parts is what a loop folds: rows, columns, a NaN on the way") {
+  constexpr std::int64_t lines = 3, count = 100003;
+  std::vector<double> values(static_cast<std::size_t>(lines * count));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i * 7919 % 17) - 8;
+  std::vector<double> totals(lines, 0), most(lines), least(lines);
+  for (std::size_t line = 0; line < lines; ++line) {
+    double* row = values.data() + line * count;
+    row[70000 + line] = 20 + static_cast<double>(line);  // the largest and the smallest, neither in the first part
+    row[90000 + line] = -30 - static_cast<double>(line);
+    totals[line] = std::accumulate(row, row + count, 0.0);
+    most[line] = row[70000 + line];
+    least[line] = row[90000 + line];
+  }
+  std::vector<double> broken = values;
+  broken[count + 50000] = std::numeric_limits<double>::quiet_NaN();
+  on_every_table([&] {
+    for (const Dtype dtype : {f32, f64})
+      for (const bool columns : {false, true}) {
+        CAPTURE(columns);
+        const auto laid = [&](const std::vector<double>& elements) {
+          const Tensor rows = to(Tensor::from_span(std::span<const double>(elements), {lines, count}), dtype);
+          return columns ? contiguous(permute(rows, {1, 0})) : rows;
+        };
+        const Tensor x = laid(values), y = laid(broken);
+        const ReduceOptions along{.dim = {columns ? 0 : 1}};
+        CHECK(sum(x, along).to_vector() == totals);
+        CHECK(amax(x, along).to_vector() == most);
+        CHECK(amin(x, along).to_vector() == least);
+        for (const Tensor& out : {amax(y, along), amin(y, along), sum(y, along)})
+          for (int line = 0; line < lines; ++line) CHECK(std::isnan(out.to_vector()[static_cast<std::size_t>(line)]) == (line == 1));
+      }
+  });
 }
 
 TEST_CASE("broadcasting meets every pair once") {
