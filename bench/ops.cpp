@@ -38,11 +38,10 @@ std::vector<OpCase> pointwise(const Tensor& x, const Tensor& g, const Tensor& po
 
 std::vector<OpCase> normalisations(const Tensor& x, const Tensor& g) {
   const Tensor w = ones({64}), b = zeros({64});
-  const auto [mean, deviation] = normalize_statistics(x);
+  const NormalizeStatistics own = normalize_statistics(x);
   return {{"batch_norm", 2, 1, [=] { batch_norm(x, b, w, w, b, {.training = true}); }},
           {"batch_norm_eval", 1, 1, [=] { batch_norm(x, b, w, w, b); }},
-          {"batch_norm_backward", 4, 1,
-           [=, mean = mean, deviation = deviation] { normalize_backward(g, x, w, mean, deviation, {}); }},
+          {"batch_norm_backward", 4, 1, [=] { normalize_backward(g, x, w, own.mean, own.inverse_deviation, {}); }},
           {"group_norm", 2, 1, [=] { group_norm(x, w, b, {.num_groups = 8}); }}};
 }
 

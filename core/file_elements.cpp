@@ -57,7 +57,7 @@ Tensor converted(const FileElements& from, const Shape& shape, std::atomic<bool>
       const auto value = widen(element<From>(from.data + i * static_cast<std::int64_t>(sizeof(From)), from.swapped));
       if constexpr (std::is_same_v<From, std::uint64_t>)
         if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) too_large = true;
-      out[i] = static_cast<To>(value);
+      out[i] = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): an int8 of a file is a number
     }
   });
   return tensor;

@@ -192,7 +192,7 @@ Tensor load_npy(const std::string& path) {
   return read_npy("load_npy", path, "", file->data(), file->size(), file);
 }
 
-Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner) {
+Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, const std::shared_ptr<const void>& owner) {
   return read_npy("load_npy", name, "", static_cast<std::byte*>(data), bytes, owner);
 }
 

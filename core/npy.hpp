@@ -18,7 +18,7 @@ namespace duet {
 Tensor load_npy(const std::string& path);
 
 /// The same from memory; `name` stands in errors. The tensor may be a view of the bytes, which `owner` keeps alive.
-Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner);
+Tensor parse_npy(const std::string& name, void* data, std::int64_t bytes, const std::shared_ptr<const void>& owner);
 
 /// Writes a tensor of any shape and strides, for numpy.load. The file appears whole or not at all. ValueError for an
 /// undefined tensor; IoError where the system refuses.
@@ -33,8 +33,8 @@ struct LoadNpzOptions {
 /// fail their checksum, claim more than their compressed bytes can hold or max_unpacked allows, or are not arrays.
 NamedTensors load_npz(const std::string& path, const LoadNpzOptions& options = {});
 /// The same from memory; `name` stands in errors. Tensors may be views of the bytes, which `owner` keeps alive.
-NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner,
-                       const LoadNpzOptions& options = {});
+NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes,
+                       const std::shared_ptr<const void>& owner, const LoadNpzOptions& options = {});
 
 struct NpzOptions {
   bool compressed = false;  ///< deflate, as savez_compressed

@@ -310,7 +310,7 @@ class Writer {
       put(entry, 0, 8);  // no comment, volume 0, no attributes
       put(entry, 0, 2);
       put(entry, wide ? narrow_limit : member.local, 4);
-      write_text(entry + member.name + extra);
+      write_text(entry.append(member.name).append(extra));
     }
     const std::uint64_t bytes = at_ - directory, count = members_.size();
     const bool wide = count >= 0xffff || bytes >= narrow_limit || directory >= narrow_limit;
@@ -364,8 +364,8 @@ class Writer {
 
 }  // namespace
 
-NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes, std::shared_ptr<const void> owner,
-                       const LoadNpzOptions& options) {
+NamedTensors parse_npz(const std::string& name, void* data, std::int64_t bytes,
+                       const std::shared_ptr<const void>& owner, const LoadNpzOptions& options) {
   auto* first = static_cast<std::byte*>(data);
   std::int64_t left = options.max_unpacked;
   NamedTensors tensors;

@@ -72,7 +72,7 @@ void release_pages(void* begin, std::int64_t bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(begin);
   const std::uintptr_t first = (address + page - 1) / page * page;
   const std::uintptr_t last = (address + static_cast<std::uintptr_t>(bytes)) / page * page;
-  if (last > first) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (last > first) ::madvise(static_cast<std::byte*>(begin) + (first - address), last - first, MADV_DONTNEED);
 }
 
 std::int64_t physical_memory() { return std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE); }

@@ -254,7 +254,7 @@ const std::string* SafetensorsFile::find_metadata(std::string_view key) const {
 }
 
 SafetensorsFile parse_safetensors(const std::string& name, void* data, std::int64_t bytes,
-                                  std::shared_ptr<const void> owner) {
+                                  const std::shared_ptr<const void>& owner) {
   auto* first = static_cast<std::byte*>(data);
   if (bytes < prefix) fail<IoError>(load_op, "'{}' has {} bytes, too few for a safetensors file", name, bytes);
   std::uint64_t length = 0;

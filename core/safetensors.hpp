@@ -37,7 +37,7 @@ SafetensorsFile load_safetensors(const std::string& path);
 /// The same from memory, for example a file that came over a network; `name` stands in errors. Tensors are views of
 /// the bytes, which `owner` keeps alive.
 SafetensorsFile parse_safetensors(const std::string& name, void* data, std::int64_t bytes,
-                                  std::shared_ptr<const void> owner);
+                                  const std::shared_ptr<const void>& owner);
 
 /// Writes tensors of any shapes and strides. The file appears whole or not at all: a file of that name that was there
 /// before stays until the new one is on the disk. ValueError for a name that comes twice, is not UTF-8 or is

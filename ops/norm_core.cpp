@@ -334,8 +334,9 @@ Tensors backward_vjp(const Vjp& v) {
   }
   const Tensor x = v.input(1), w = v.has_input(2) ? v.input(2) : Tensor();
   const Tensor g4 = v.needs(1) || v.needs(2) ? passed(by_groups(v.input(0), geometry)) : Tensor();
-  const auto [mean, r] = normalize_statistics(x, o);
-  const auto by_projection = [&, &mean = mean, &r = r](const Tensor& c4) {
+  const NormalizeStatistics own = normalize_statistics(x, o);
+  const Tensor &mean = own.mean, &r = own.inverse_deviation;
+  const auto by_projection = [&](const Tensor& c4) {
     return by_groups(normalize_backward(reshape(c4, x.shape()), x, {}, mean, r, o).x, geometry);
   };
   const Tensor z = standardized(by_groups(x, geometry), mean, r, geometry);

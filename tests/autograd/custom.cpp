@@ -12,6 +12,7 @@
 #include <duet/core/raw.hpp>
 #include <duet/ops/elementwise.hpp>
 #include <duet/ops/reduce.hpp>
+#include <duet/ops/shape.hpp>
 
 #include "support.hpp"
 
@@ -79,6 +80,10 @@ TEST_CASE("custom functions refuse wrong counts, shapes and an untracked second 
                        doctest::Contains("[mine] its vjp returned 1 gradients for 2 inputs"), AutogradError);
   CHECK_THROWS_WITH_AS(sum(with([](FunctionContext&, const Tensors& g) { return Tensors{sum(g[0]), g[0]}; })).backward(),
                        doctest::Contains("for input 0"), AutogradError);
+  CHECK_THROWS_WITH_AS(sum(with([](FunctionContext&, const Tensors& g) { return Tensors{g[0], sum(g[0])}; })).backward(),
+                       doctest::Contains("for input 1"), AutogradError);
+  CHECK_THROWS_WITH_AS(sum(with([](FunctionContext&, const Tensors& g) { return Tensors{g[0], to(g[0], f32)}; })).backward(),
+                       doctest::Contains("(3,) f32 for input 1"), AutogradError);
   CHECK(!x.grad().defined());
   CHECK(!w.grad().defined());
   const Tensor y = with([](FunctionContext&, const Tensors& g) { return Tensors{raw::clone(g[0]), g[0]}; });

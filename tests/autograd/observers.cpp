@@ -81,6 +81,9 @@ TEST_CASE("anomaly mode names the first forward NaN: op, ranges, module, number"
   CHECK(has(both, "[div] forward made NaN"));
   CHECK(has(both, "\n  a: (3,) f64 in [0, 0]"));
   CHECK(has(both, "\n  b: (3,) f64 in [0, 0]"));
+  const std::string apart = message([&] { (x - x) / (x - 4.0); });
+  CAPTURE(apart);
+  CHECK(has(apart, "\n  a: (3,) f64 in [0, 0]\n  b: (3,) f64 in [-5, 5]"));
 }
 
 TEST_CASE("anomaly mode names the first bad vjp, with where its op was recorded") {
@@ -147,6 +150,7 @@ TEST_CASE("the tape as table, dot and Mermaid") {
   CAPTURE(dot);
   CHECK(has(dot, "o1 [label = \"mul\\n(2, 3)\\nkeeps 48 B\"];"));
   CHECK(has(dot, "label = \"head\""));
+  CHECK(has(dot, "l1 -> o1;"));
   CHECK(has(dot, "l2 -> o1;"));
   CHECK(has(dot, "o1 -> o2;"));
   CHECK(!has(to_dot({loss}, {.leaves = false}), "l1"));

@@ -156,3 +156,10 @@ TEST_CASE("a part of a cat's gradient that has to wait does not keep the other p
   CHECK(low.grad().data<float>()[0] == 6);
   CHECK(x.grad().data<float>()[0] == 24);
 }
+
+TEST_CASE("a cat of parts with and without a gradient") {
+  const Tensor x = leaf(planes, 1, f32), constant = ones(planes, {.dtype = f32});
+  const Tensor waiting = x * 2.0, once = x * 5.0;
+  sum(cat({constant, waiting, constant, once}, 1) * 3.0).backward();
+  CHECK(x.grad().data<float>()[0] == 21);
+}

@@ -208,6 +208,13 @@ TEST_CASE("Winograd results are within 1e-5 of their norm and 1e-4 of their scal
   }
 }
 
+TEST_CASE("Winograd results are near enough where a weight gradient's tiles are transformed in turns") {
+  const Restore restore;
+  std::mt19937 random(7);
+  Error worst;
+  check(square(1, 3, 2000, {24, 24, 3, 1, 1, 1}), random, Values::even, worst);
+}
+
 TEST_CASE("Winograd results are near enough on random sizes, paddings and channels") {
   const Restore restore;
   std::mt19937 random(2);

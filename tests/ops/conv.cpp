@@ -93,6 +93,15 @@ TEST_CASE("sizes, padding words, unbatched input, bias") {
   CHECK(conv_transpose1d(randn({1, 2, 5}), randn({2, 3, 4}), {.stride = 3}).shape() == Shape{1, 3, 16});
 }
 
+TEST_CASE("one number on a side: the kernel's gradient is the other side") {
+  for (const Dtype dtype : {f32, f64}) {
+    const Tensor field = randn({1, 1, 3, 3}, {.dtype = dtype}), one = full({1, 1, 1, 1}, 2, {.dtype = dtype});
+    const Tensor w = randn({1, 1, 3, 3}, {.dtype = dtype}).set_requires_grad();
+    CHECK(grad({sum(conv2d(field, w))}, {w})[0].to_vector() == field.to_vector());
+    CHECK(grad({sum(conv_transpose2d(one, w) * field)}, {w})[0].to_vector() == (field * 2.0).to_vector());
+  }
+}
+
 TEST_CASE("reachable output sizes are reached") {
   for (std::int64_t size : {1, 2, 7})
     for (std::int64_t kernel : {1, 2, 5})

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include <duet/autograd/backward.hpp>
 #include <duet/autograd/gradcheck.hpp>
@@ -105,6 +106,26 @@ TEST_CASE("extreme inputs give limits, not NaN") {
   });
 }
 
+TEST_CASE("at the corner of a piecewise function its lower part counts, as in PyTorch") {
+  on_every_table([&] {
+    for (const Dtype dtype : {f32, f64}) {
+      // Nine elements: a vector and what is left behind it.
+      const auto slope = [&](const auto& f, double corner) {
+        const Tensor x = full({9}, corner, {.dtype = dtype, .requires_grad = true});
+        const std::vector<double> slopes = grad({sum(f(x))}, {x})[0].to_vector();
+        CHECK(slopes == std::vector<double>(9, slopes[0]));
+        return slopes[0];
+      };
+      CHECK(slope([](const Tensor& x) { return relu(x); }, 0) == 0);
+      CHECK(slope([](const Tensor& x) { return leaky_relu(x, {.negative_slope = 0.25}); }, 0) == 0.25);
+      CHECK(slope([](const Tensor& x) { return elu(x, {.alpha = 2}); }, 0) == 2);
+      CHECK(slope([](const Tensor& x) { return softplus(x, {.beta = 0.5, .threshold = 0}); }, 0) == 0.5);
+      const Tensor corner = softplus(zeros({9}, {.dtype = dtype}), {.beta = 0.5, .threshold = 0});
+      for (const double value : corner.to_vector()) CHECK(value == doctest::Approx(2 * std::log(2)));
+    }
+  });
+}
+
 TEST_CASE("a NaN passes through max, min and clamp") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> values{1, nan, 3, 4, 5, 6, 7, 8, 9};
@@ -139,6 +160,40 @@ TEST_CASE("a sum of millions keeps its digits, and does not depend on the number
     CHECK(by_column[7] == doctest::Approx(column).epsilon(2e-7));
   });
   set_num_threads(before);
+}
+
+TEST_CASE("what is folded in parts is what a loop folds: rows, columns, a NaN on the way") {
+  constexpr std::int64_t lines = 3, count = 100003;
+  std::vector<double> values(static_cast<std::size_t>(lines * count));
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i * 7919 % 17) - 8;
+  std::vector<double> totals(lines, 0), most(lines), least(lines);
+  for (std::size_t line = 0; line < lines; ++line) {
+    double* row = values.data() + line * count;
+    row[70000 + line] = 20 + static_cast<double>(line);  // the largest and the smallest, neither in the first part
+    row[90000 + line] = -30 - static_cast<double>(line);
+    totals[line] = std::accumulate(row, row + count, 0.0);
+    most[line] = row[70000 + line];
+    least[line] = row[90000 + line];
+  }
+  std::vector<double> broken = values;
+  broken[count + 50000] = std::numeric_limits<double>::quiet_NaN();
+  on_every_table([&] {
+    for (const Dtype dtype : {f32, f64})
+      for (const bool columns : {false, true}) {
+        CAPTURE(columns);
+        const auto laid = [&](const std::vector<double>& elements) {
+          const Tensor rows = to(Tensor::from_span(std::span<const double>(elements), {lines, count}), dtype);
+          return columns ? contiguous(permute(rows, {1, 0})) : rows;
+        };
+        const Tensor x = laid(values), y = laid(broken);
+        const ReduceOptions along{.dim = {columns ? 0 : 1}};
+        CHECK(sum(x, along).to_vector() == totals);
+        CHECK(amax(x, along).to_vector() == most);
+        CHECK(amin(x, along).to_vector() == least);
+        for (const Tensor& out : {amax(y, along), amin(y, along), sum(y, along)})
+          for (int line = 0; line < lines; ++line) CHECK(std::isnan(out.to_vector()[static_cast<std::size_t>(line)]) == (line == 1));
+      }
+  });
 }
 
 TEST_CASE("broadcasting meets every pair once") {

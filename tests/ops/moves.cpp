@@ -66,6 +66,26 @@ TEST_CASE("index ops read and add where the index says") {
   CHECK(embedding(whole({1, 0, 1}, {3}), x).to_vector() == Values{3, 4, 5, 0, 1, 2, 3, 4, 5});
 }
 
+TEST_CASE("gather and scatter_add find each place in four dimensions of four sizes") {
+  const Shape shape{3, 5, 4, 6}, part{2, 4, 3, 5};  // an index may be smaller than what it reads
+  const Tensor x = reshape(arange(0, 360), shape);
+  for (int dim = 0; dim < 4; ++dim) {
+    CAPTURE(dim);
+    std::vector<std::int64_t> at(120);
+    Values read, sums(360, 0);
+    for (std::int64_t i = 0; i < 120; ++i) {
+      at[static_cast<std::size_t>(i)] = i * 7 % shape[dim];
+      std::int64_t place[] = {i / 60, i / 15 % 4, i / 5 % 3, i % 5};
+      place[dim] = at[static_cast<std::size_t>(i)];
+      const std::int64_t found = ((place[0] * 5 + place[1]) * 4 + place[2]) * 6 + place[3];
+      read.push_back(static_cast<double>(found));
+      sums[static_cast<std::size_t>(found)] += static_cast<double>(i);
+    }
+    CHECK(gather(x, dim, whole(at, part)).to_vector() == read);
+    CHECK(scatter_add(zeros(shape), dim, whole(at, part), reshape(arange(0, 120), part)).to_vector() == sums);
+  }
+}
+
 TEST_CASE("the padding row of an embedding gets no gradient") {
   Tensor weight = ones({3, 2});
   weight.set_requires_grad();

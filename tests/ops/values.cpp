@@ -135,6 +135,8 @@ TEST_CASE("argmax and argmin name the first of equal ones") {
   CHECK(argmin(x, {.dim = 1}).to_vector() == Values{0, 0});
   CHECK(argmax(x, {.dim = 0}).to_vector() == Values{0, 0, 0});
   CHECK(argmax(zeros({2, 2}), {.dim = 0, .keepdim = true}).to_vector() == Values{0, 0});
+  CHECK(argmax(row({7})).item() == 0);
+  CHECK(argmin(ones({3, 1}), {.dim = 1}).to_vector() == Values{0, 0, 0});
 }
 
 TEST_CASE("an adaptive max pool names the first of equal ones") {
