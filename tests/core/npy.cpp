@@ -214,6 +214,31 @@ TEST_CASE("npz: tensors by name come back, stored and compressed, and equal tens
   CHECK(!std::filesystem::exists(folder / "c.npz"));
 }
 
+TEST_CASE("npz: more members than the narrow directory can count") {
+  const TemporaryFolder folder;
+  NamedTensors saved;
+  for (int i = 0; i < 65536; ++i) saved.emplace_back(std::to_string(i), full({}, i, {.dtype = i64}));
+  save_npz(folder / "wide.npz", saved);
+  const NamedTensors back = load_npz(folder / "wide.npz");
+  REQUIRE(back.size() == saved.size());
+  bool same = true;
+  for (std::size_t i = 0; i < back.size(); ++i)
+    same = same && back[i].first == saved[i].first && back[i].second.item() == static_cast<double>(i);
+  CHECK(same);
+  // The wide directory's end, 98 bytes before the file's, and the locator that says where it is.
+  std::string bytes = content(folder / "wide.npz");
+  REQUIRE(bytes.substr(bytes.size() - 98, 4) == "PK\6\6");
+  REQUIRE(bytes.substr(bytes.size() - 42, 4) == "PK\6\7");
+  const auto damaged = [&](std::size_t from_end, const char* with) {
+    std::string other = bytes;
+    return zip_refusal(other.replace(other.size() - from_end, 8, with, 8));
+  };
+  CHECK(damaged(34, "\xff\xff\xff\xff\xff\xff\xff\x7f").find("the wide directory's end") != std::string::npos);
+  CHECK(damaged(34, "\0\0\0\0\0\0\0\0").find("there is no wide directory's end at byte 0") != std::string::npos);
+  CHECK(damaged(66, "\xff\xff\xff\xff\xff\xff\xff\xff").find("18446744073709551615 entries") != std::string::npos);
+  CHECK(damaged(50, "\xff\xff\xff\xff\xff\xff\xff\xff").find("the directory") != std::string::npos);
+}
+
 TEST_CASE("npz: hostile archives are refused with the file and the value") {
   const auto archive = [](const std::string& name, const std::string& data, Claims claims = {}) {
     Zip zip;

@@ -8,6 +8,7 @@
 #include <duet/autograd/gradcheck.hpp>
 #include <duet/core/factory.hpp>
 #include <duet/core/random.hpp>
+#include <duet/nn/activation.hpp>
 #include <duet/nn/container.hpp>
 #include <duet/nn/conv.hpp>
 #include <duet/nn/dropout.hpp>
@@ -262,6 +263,33 @@ TEST_CASE("losses as modules are their ops") {
   same(nn::NLLLoss{{.ignore_index = 3}}, x, labels, nll_loss(x, labels, {.ignore_index = 3}));
   CHECK(nn::HuberLoss({.delta = 0.7}).describe() == "reduction=mean, delta=0.7");
   CHECK_THROWS_AS(nn::MSELoss{}(x, ones({4}, {.dtype = f64})), ShapeError);
+}
+
+TEST_CASE("layers say their settings as they are written in Python") {
+  CHECK(nn::LeakyReLU{0.2}.describe() == "negative_slope=0.2");
+  CHECK(nn::ELU{0.5}.describe() == "alpha=0.5");
+  CHECK(nn::GELU{true}.describe() == "approximate=tanh");
+  CHECK(nn::GELU{}.describe() == "approximate=none");
+  CHECK(nn::Softplus{2}.describe() == "beta=2, threshold=20");
+  CHECK(nn::Hardtanh{-2, 3}.describe() == "min_val=-2, max_val=3");
+  CHECK(nn::Softmax{1}.describe() == "dim=1");
+  CHECK(nn::LogSoftmax{}.describe() == "dim=-1");
+  CHECK(nn::Dropout{0.25}.describe() == "p=0.25");
+  CHECK(nn::Dropout2d{0.25}.describe() == "p=0.25");
+  CHECK(nn::Embedding{10, 3}.describe() == "10, 3");
+  CHECK(nn::Embedding{10, 3, {.padding_idx = 0}}.describe() == "10, 3, padding_idx=0");
+  CHECK(nn::Flatten{}.describe() == "start_dim=1, end_dim=-1");
+  CHECK(nn::Unflatten{1, {2, 3}}.describe() == "dim=1, unflattened_size=(2, 3)");
+  CHECK(nn::LayerNorm{{4, 2}, {.bias = false}}.describe() == "(4, 2), eps=1e-05, elementwise_affine=true, bias=false");
+  CHECK(nn::RMSNorm{{4}}.describe() == "(4,), eps=none, elementwise_affine=true");
+  CHECK(nn::GroupNorm{2, 6}.describe() == "2, 6, eps=1e-05, affine=true");
+  CHECK(nn::InstanceNorm2d{3}.describe() == "3, eps=1e-05, momentum=0.1, affine=false, track_running_stats=false");
+  CHECK(nn::InstanceNorm2d{3}.kind() == "InstanceNorm2d");
+  CHECK(nn::PixelShuffle{2}.describe() == "upscale_factor=2");
+  CHECK(nn::PixelUnshuffle{3}.describe() == "downscale_factor=3");
+  CHECK(nn::Upsample{{.scale_factor = {2}}}.describe().find("scale_factor=(2)") != std::string::npos);
+  CHECK(nn::Unfold{{.kernel_size = {2, 3}}}.describe().find("kernel_size=(2, 3)") != std::string::npos);
+  CHECK(nn::Fold{{.output_size = {4, 5}, .kernel_size = {2}}}.describe().find("output_size=(4, 5)") != std::string::npos);
 }
 
 TEST_CASE("the gradient penalty is what the norm of a critic's gradient says, and trains the critic") {

@@ -101,6 +101,45 @@ TEST_CASE("batch norm without a momentum averages batches, and without statistic
   CHECK(plain(x).to_vector() == in_training);
 }
 
+TEST_CASE("batch norm that sums over all processes: alone it is the usual one, beside a twin it counts both") {
+  manual_seed(9);
+  const Tensor x = randn({4, 3, 2, 5}, {.dtype = f64}) * 2.0 + 1.0;
+  for (const bool relu : {false, true})
+    for (const std::optional<double> momentum : {std::optional<double>(0.3), std::optional<double>()}) {
+      nn::BatchNorm2d usual{3, {.momentum = momentum, .relu = relu}}, alone{3, {.momentum = momentum, .relu = relu}};
+      for (nn::BatchNorm2d* one : {&usual, &alone}) {
+        one->to(f64);
+        one->weight = arange(1, 4, 1, {.dtype = f64});
+        one->bias = full({3}, 0.25, {.dtype = f64});
+      }
+      alone.total = [](const Tensor& mine) { return mine * 1.0; };
+      const auto same = [](const Tensor& a, const Tensor& b) { CHECK(amax(abs(a - b)).item() < 1e-12); };
+      const Tensor cotangent = randn(x.shape(), {.dtype = f64});
+      std::vector<Tensors> gradients;
+      for (nn::BatchNorm2d* one : {&usual, &alone}) {
+        (*one)(x * 3.0);  // a batch before, so that an average of batches has two
+        Tensor leaf = x.detach();
+        leaf.set_requires_grad();
+        gradients.push_back(grad({sum((*one)(leaf) * cotangent)}, {leaf, one->weight, one->bias}));
+      }
+      for (std::size_t i = 0; i < 3; ++i) same(gradients[0][i], gradients[1][i]);
+      same(usual(x), alone(x));
+      same(usual.running_mean, alone.running_mean);
+      same(usual.running_var, alone.running_var);
+      CHECK(usual.num_batches_tracked.item() == alone.num_batches_tracked.item());
+    }
+  // A twin with the same values: the same mean, but twice the count, which the unbiased variance shows.
+  nn::BatchNorm2d twins{3, {.momentum = 1.0}};
+  twins.to(f64);
+  twins.total = [](const Tensor& mine) { return mine * 2.0; };
+  twins(x);
+  for (std::int64_t c = 0; c < 3; ++c) {
+    const auto [mean, variance] = channel(x, c);
+    CHECK(twins.running_mean.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(mean));
+    CHECK(twins.running_var.to_vector()[static_cast<std::size_t>(c)] == doctest::Approx(variance * 39 / 40 * 80 / 79));
+  }
+}
+
 TEST_CASE("running statistics that were never updated are warned of in evaluation, once") {
   std::vector<std::string> said;
   const WarningHandler before = set_warning_handler([&](const std::string& text) { said.push_back(text); });

@@ -12,6 +12,7 @@
 #include <duet/core/factory.hpp>
 #include <duet/core/parallel.hpp>
 #include <duet/core/random.hpp>
+#include <duet/core/raw.hpp>
 #include <duet/core/tape.hpp>
 #include <duet/ops/activation.hpp>
 #include <duet/ops/compare.hpp>
@@ -196,6 +197,18 @@ TEST_CASE("what is folded in parts is what a loop folds: rows, columns, a NaN on
   });
 }
 
+TEST_CASE("products over millions find the few elements that matter") {
+  // Ones with four others, far apart: their partial results come from different pieces of the work.
+  Tensor x = ones({3000017});
+  const auto set = [&](std::int64_t i, float value) { raw::data<float>(x)[i] = value; };
+  set(3, 3), set(1000003, -0.5f), set(2000003, 8), set(3000016, 0.25f);
+  const Tensor columns = reshape(slice(x, 0, 0, 3000000), {1500000, 2});  // all three are in the second
+  on_every_table([&] {
+    CHECK(prod(x).item() == -3);
+    CHECK(prod(columns, {.dim = {0}}).to_vector() == std::vector<double>{1, -12});
+  });
+}
+
 TEST_CASE("broadcasting meets every pair once") {
   const Tensor a = arange(0, 6, 1, {.dtype = f64}), b = arange(0, 4, 1, {.dtype = f64});
   const Tensor outer = reshape(a, {2, 1, 3, 1}) * 10.0 + reshape(b, {2, 1, 2});
@@ -225,6 +238,12 @@ TEST_CASE("writes in place change the tensor, respect the tape and bear overlaps
   mul_(x, 2);
   CHECK(x.to_vector() == std::vector<double>(4, 14));
   CHECK(x.version() > version);
+  sub_(x, full({4}, 2), {.alpha = 3});
+  CHECK(x.to_vector() == std::vector<double>(4, 8));
+  div_(x, arange(1, 5));
+  CHECK(x.to_vector() == std::vector<double>{8, 4, full({1}, 8.0f / 3).item(), 2});
+  div_(copy_(x, full({4}, 7)), 0.5);
+  CHECK(x.to_vector() == std::vector<double>(4, 14));
   lerp_(x, zeros({4}), 0.5);
   clamp_(x, 0, 5);
   CHECK(x.to_vector() == std::vector<double>(4, 5));
