@@ -161,8 +161,8 @@ void add_binary(std::map<std::string, Functional>& table) {
   const std::pair<const char*, Binary> functions[] = {
       {"add", add}, {"sub", sub}, {"mul", mul}, {"div", div}, {"maximum", maximum}, {"minimum", minimum},
       {"eq", eq},   {"ne", ne},   {"lt", lt},   {"le", le},   {"gt", gt},           {"ge", ge}};
-  for (const auto& [name, function] : functions)
-    table[name] = [function = function](const Tensors& in, AttributeReader& r) -> Tensors {
+  for (const auto& [name, binary] : functions)
+    table[name] = [function = binary](const Tensors& in, AttributeReader& r) -> Tensors {
       Tensor other = in.size() > 1 ? in[1] : scalar_like(in[0], real(r, "other", 0));
       const double alpha = real(r, "alpha", 1);
       if (alpha != 1) other = other * alpha;

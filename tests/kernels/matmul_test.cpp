@@ -82,9 +82,10 @@ TEST_CASE_TEMPLATE("matmul agrees exactly where the sum is long, and where rows 
   for (kernels::Simd simd : kernels::available_simd()) {
     kernels::set_active_simd(simd);
     std::mt19937 random(3);
-    for (const auto& [m, n, k] :
+    for (const auto& sizes :
          std::vector<std::array<std::int64_t, 3>>{{9, 5, 8200}, {10, 40, 20000}, {100, 33, 500}})
       for (int form = 0; form < 8; ++form) {
+        const std::int64_t m = sizes[0], n = sizes[1], k = sizes[2];
         Product p{form % 2 == 1, form / 2 % 2 == 1, m, n, k, 0, 0, n + 1, form / 4 == 1};
         p.lda = p.transpose_a ? m : (k + 1023) / 1024 * 1024;
         p.ldb = p.transpose_b ? k + 3 : n;
