@@ -337,14 +337,23 @@ class RowWeight {
     const Index splits = std::min(blocking_.blocks(), divide_up(wanted_items, r_.groups));
     const Index terms = static_cast<Index>(offset_.size()), count = r_.groups * r_.out_channels * terms;
     std::vector<T> partial(static_cast<std::size_t>(splits * count), T(0));
-    parallel_for(splits * r_.groups, 1, [&](Index begin, Index end) {
+    const Index items = splits * r_.groups;
+    // Of several groups together the blocks are taken in the order of memory.
+    parallel_for(items, std::max<Index>(1, items / (2 * wanted_items)), [&](Index begin, Index end) {
       const Scratch tile(tile_.size(r_.source_channels) * static_cast<Index>(sizeof(T)));
-      for (Index i = begin; i < end; ++i) {
-        const Index group = i % r_.groups, split = i / r_.groups;
+      for (Index first = begin; first < end;) {
+        const Index split = first / r_.groups, last = std::min(end, (split + 1) * r_.groups);
         const Slice blocks = slice(blocking_.blocks(), splits, split);
-        T* to = partial.data() + split * count + group * r_.out_channels * terms;
         for (Index b = blocks.begin; b < blocks.end; ++b)
-          accumulate(group, block_at(r_, blocking_, b), b + 1 < blocks.end ? b + 1 : -1, tile.as<T>(), to);
+          for (Index i = first; i < last; ++i) {
+            const Index group = i % r_.groups;
+            const Place next = i + 1 < last         ? Place{group + 1, b}
+                               : b + 1 < blocks.end ? Place{first % r_.groups, b + 1}
+                                                    : Place{0, -1};
+            accumulate({group, b}, next, tile.as<T>(),
+                       partial.data() + split * count + group * r_.out_channels * terms);
+          }
+        first = last;
       }
     });
     for (Index i = 0; i < count; ++i) {
@@ -355,11 +364,16 @@ class RowWeight {
   }
 
  private:
+  /// A block of a group's planes; a negative one is none.
+  struct Place {
+    Index group, block;
+  };
+
   /// What a block will read of both sides, spread over the rows of another one.
-  void look_ahead(Index group, Index next, Ahead& ahead, Ahead& then) const {
-    if (next < 0 || direct_) return;
-    const Block block = block_at(r_, blocking_, next);
-    const Index plane = block.image * r_.groups + group, item = static_cast<Index>(sizeof(T));
+  void look_ahead(const Place& next, Ahead& ahead, Ahead& then) const {
+    if (next.block < 0 || direct_) return;
+    const Block block = block_at(r_, blocking_, next.block);
+    const Index plane = block.image * r_.groups + next.group, item = static_cast<Index>(sizeof(T));
     ahead = tile_.ahead(source_ + plane * r_.source_channels * r_.source_plane, 0, 1, r_.source_channels, block.start,
                         block.box, item);
     const Index first = (block.start[0] * r_.axis[1].out + block.start[1]) * r_.axis[2].out;
@@ -373,7 +387,9 @@ class RowWeight {
     ahead.at_once = then.at_once = divide_up(ahead.lines() + then.lines(), rows);
   }
 
-  void accumulate(Index group, const Block& block, Index next, T* tile, T* to) const {
+  void accumulate(const Place& here, const Place& next, T* tile, T* to) const {
+    const Block block = block_at(r_, blocking_, here.block);
+    const Index group = here.group;
     const AxisReading &ah = r_.axis[1], &aw = r_.axis[2];
     const Index channels = r_.source_channels, terms = static_cast<Index>(offset_.size());
     const T* source = source_ + (block.image * r_.groups + group) * channels * r_.source_plane;
@@ -382,7 +398,7 @@ class RowWeight {
                                                           r_.batch * r_.groups * channels * r_.source_plane, k_.lanes);
     if (!direct_ && !bare) tile_.fill(tile, source, 0, 1, channels, block.start, block.box);
     Ahead ahead{}, then{};
-    look_ahead(group, next, ahead, then);
+    look_ahead(next, ahead, then);
     for (Index k = 0; k < r_.out_channels; ++k)
       for (Index d = 0; d < block.box[0]; ++d) {
         const Index plane = (block.image * r_.groups + group) * r_.out_channels + k;

@@ -69,6 +69,16 @@ inline Batch<T> all_but(std::int64_t lane) {
   return Batch<T>::load_unaligned(values);
 }
 
+#if defined(DUET_ARCH_AVX512)
+/// All elements of `low` but the first, then the first of `high`.
+inline __attribute__((always_inline)) Batch<float> second_on(const Batch<float>& low, const Batch<float>& high) {
+  return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(high), _mm512_castps_si512(low), 1));
+}
+inline __attribute__((always_inline)) Batch<double> second_on(const Batch<double>& low, const Batch<double>& high) {
+  return _mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(high), _mm512_castpd_si512(low), 1));
+}
+#endif
+
 /// What is read left and right of the rows: in a bare plane the neighbouring rows' elements, to be masked.
 template <class T>
 struct Edges {
@@ -82,19 +92,34 @@ inline Edges<T> edges_of(bool bare, std::int64_t at, std::int64_t valid, std::in
   return {all_but<T>(bare && at == 0 ? 0 : -1), all_but<T>(bare && last ? valid - 1 : -1)};
 }
 
-/// The three vectors that a tap row reads for vector v of a strip.
+/// The three vectors that a tap row reads for vector v of a strip. Two of three would lie across two cache lines: such
+/// loads take longer than the multiply-adds that wait for them. Half of them are therefore put together from the two
+/// others' lines in registers; all of them, and the shuffles take as long.
 template <class T, int vectors>
 inline __attribute__((always_inline)) Batch<T> pixels_at(const T* from, int j, int v, const Edges<T>& edges) {
+#if defined(DUET_ARCH_AVX512)
+  if (j == 2 && v + 1 < vectors)
+    return second_on(Batch<T>::load_unaligned(from + 1 + v * lanes<T>),
+                     Batch<T>::load_unaligned(from + 1 + (v + 1) * lanes<T>));
+#endif
   const Batch<T> pixels = Batch<T>::load_unaligned(from + j + v * lanes<T>);
   if (j == 0 && v == 0) return pixels & edges.left;
   if (j == 2 && v == vectors - 1) return pixels & edges.right;
   return pixels;
 }
 
+/// What to ask for during the strips of p, or null: rows that one strip holds are read in the order of memory, where
+/// the processor looks ahead by itself, and asking costs as much as a tenth of the products.
+template <class T, int vectors, class Task>
+inline Ahead* ahead_of_strips(const Task& p) {
+  const bool in_order = p.bare && (p.count == vectors * lanes<T> || p.count == 2 * lanes<T> || p.count == lanes<T>);
+  return in_order ? nullptr : p.ahead;
+}
+
 /// One grid over a strip: down the rows, each source row serves the three rows of sums under way.
 template <class T, int vectors, bool partial>
-inline __attribute__((always_inline)) void grid_strip(const RowProduct<T>& p, std::int64_t term, std::int64_t at,
-                                                      std::int64_t valid) {
+inline __attribute__((always_inline)) void grid_strip(const RowProduct<T>& p, Ahead* ahead, std::int64_t term,
+                                                      std::int64_t at, std::int64_t valid) {
   using V = Batch<T>;
   constexpr int L = lanes<T>;
   const Edges<T> edges = edges_of<T, vectors>(p.bare, at, valid, p.count);
@@ -109,7 +134,7 @@ inline __attribute__((always_inline)) void grid_strip(const RowProduct<T>& p, st
   for (int v = 0; v < vectors; ++v) above[v] = here[v] = start;
   T* to = p.to + at - 2 * p.to_row;
   for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, to += p.to_row) {
-    if (p.ahead != nullptr) fetch_some(*p.ahead);
+    if (ahead != nullptr) fetch_some(*ahead);
     for (int v = 0; v < vectors; ++v) below[v] = start;
     if (!(i == 0 && p.first_missing) && !(i == p.rows + 1 && p.last_missing)) {
 #pragma GCC unroll 3
@@ -148,18 +173,22 @@ void grid(const RowProduct<T>& p) {
 #else
   constexpr int L = lanes<T>, vectors = 2;
 #endif
+  Ahead* const ahead = ahead_of_strips<T, vectors>(p);
   for (std::int64_t term = 0; term < p.terms; term += grid_taps) {
     std::int64_t at = 0;
-    for (; at + vectors * L <= p.count; at += vectors * L) grid_strip<T, vectors, false>(p, term, at, L);
-    for (; at + L <= p.count; at += L) grid_strip<T, 1, false>(p, term, at, L);
-    if (at < p.count) grid_strip<T, 1, true>(p, term, at, p.count - at);
+    for (; at + vectors * L <= p.count; at += vectors * L) grid_strip<T, vectors, false>(p, ahead, term, at, L);
+    if constexpr (vectors > 2)
+      for (; at + 2 * L <= p.count; at += 2 * L) grid_strip<T, 2, false>(p, ahead, term, at, L);
+    for (; at + L <= p.count; at += L) grid_strip<T, 1, false>(p, ahead, term, at, L);
+    if (at < p.count) grid_strip<T, 1, true>(p, ahead, term, at, p.count - at);
   }
 }
 
 /// Nine dot products over a strip: each source row with three rows of lanes.
 template <class T, int vectors, bool partial>
-inline __attribute__((always_inline)) void dots_strip(const RowDots<T>& p, std::int64_t first, std::int64_t at,
-                                                      std::int64_t valid, Batch<T> (&sums)[grid_taps]) {
+inline __attribute__((always_inline)) void dots_strip(const RowDots<T>& p, Ahead* ahead, std::int64_t first,
+                                                      std::int64_t at, std::int64_t valid,
+                                                      Batch<T> (&sums)[grid_taps]) {
   using V = Batch<T>;
   constexpr int L = lanes<T>;
   const Edges<T> edges = edges_of<T, vectors>(p.bare, at, valid, p.count);
@@ -169,7 +198,7 @@ inline __attribute__((always_inline)) void dots_strip(const RowDots<T>& p, std::
   for (int t = 0; t < grid_taps; ++t) sum[t] = sums[t];
   for (int v = 0; v < vectors; ++v) above[v] = here[v] = V(T(0));
   for (std::int64_t i = 0; i < p.rows + 2; ++i, from += p.source_row, lane += p.lanes_row) {
-    if (p.ahead != nullptr) fetch_some(*p.ahead);
+    if (ahead != nullptr) fetch_some(*ahead);
     for (int v = 0; v < vectors; ++v) below[v] = V(T(0));
     if (i < p.rows)
       for (int v = 0; v < vectors; ++v)
@@ -210,11 +239,14 @@ void grid_dots(const RowDots<T>& p, std::int64_t first) {
 #endif
   Batch<T> sum[grid_taps];
   for (int t = 0; t < grid_taps; ++t) sum[t] = Batch<T>(T(0));
+  Ahead* const ahead = ahead_of_strips<T, vectors>(p);
   std::int64_t at = 0;
-  for (; at + vectors * L <= p.count; at += vectors * L) dots_strip<T, vectors, false>(p, first, at, L, sum);
+  for (; at + vectors * L <= p.count; at += vectors * L) dots_strip<T, vectors, false>(p, ahead, first, at, L, sum);
+  if constexpr (vectors > 2)
+    for (; at + 2 * L <= p.count; at += 2 * L) dots_strip<T, 2, false>(p, ahead, first, at, L, sum);
   if constexpr (vectors > 1)
-    for (; at + L <= p.count; at += L) dots_strip<T, 1, false>(p, first, at, L, sum);
-  if (at < p.count) dots_strip<T, 1, true>(p, first, at, p.count - at, sum);
+    for (; at + L <= p.count; at += L) dots_strip<T, 1, false>(p, ahead, first, at, L, sum);
+  if (at < p.count) dots_strip<T, 1, true>(p, ahead, first, at, p.count - at, sum);
   for (int t = 0; t < grid_taps; ++t) {
     T values[lanes<T>], total = T(0);
     sum[t].store_unaligned(values);
