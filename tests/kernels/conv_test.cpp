@@ -160,8 +160,10 @@ const ConvCase blocked_cases[] = {
     plain(2, 3, 64, {64, 32, 4, 2, 1, 1}),  // rows of few vectors
     plain(2, 5, 13, {96, 96, 3, 1, 1, 1}),
     plain(2, 7, 3, {34, 32, 3, 1, 0, 1}),
-    oblong(plain(3, 6, 6, {40, 40, 3, 1, 1, 1}, 6), {70, 70, 3, 1, 1, 1}),  // planes read where they lie
-    plain(3, 2, 2, {40, 37, 3, 1, 1, 1}, 2),                                // and planes that only look like those
+    oblong(plain(3, 6, 6, {40, 40, 3, 1, 1, 1}, 6), {70, 70, 3, 1, 1, 1}),    // planes read where they lie
+    oblong(plain(2, 3, 3, {24, 24, 3, 1, 1, 1}, 3), {164, 164, 3, 1, 1, 1}),  // in strips of every width
+    plain(2, 66, 66, {64, 64, 3, 1, 1, 1}, 66),                               // whole rows in one strip
+    plain(3, 2, 2, {40, 37, 3, 1, 1, 1}, 2),                                  // and planes that only look like those
     plain(3, 1, 3, {37, 40, 3, 1, 1, 1}),
     plain(2, 64, 17, {14, 7, 6, 2, 2, 1}),  // weight gradients with the large side's channels in vectors
     oblong(plain(2, 64, 17, {14, 7, 6, 2, 2, 1}), {13, 4, 5, 3, 1, 1}),
