@@ -80,17 +80,13 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
                                                     std::int64_t valid) {
   using V = Batch<T>;
   constexpr int L = lanes<T>;
+  // Without branches here and one way each below: where ways meet, gcc passes the sums through memory.
+  constexpr T none[outputs] = {};
+  const T* const bias = p.bias && !p.accumulate ? p.bias : none;
+  const int shift = p.interleaved ? 1 : 0;
   V sum[outputs][vectors];
-  for (int o = 0; o < outputs; ++o) {
-    for (int v = 0; v < vectors; ++v) {
-      if (!p.accumulate)
-        sum[o][v] = V(p.bias ? p.bias[p.interleaved ? o / 2 : o] : T(0));
-      else if (!partial)
-        sum[o][v] = V::load_unaligned(to + o * p.to_output + v * L);
-      else
-        sum[o][v] = load_some<T>(to + o * p.to_output, valid);
-    }
-  }
+  for (int o = 0; o < outputs; ++o)
+    for (int v = 0; v < vectors; ++v) sum[o][v] = V(bias[o >> shift]);
   const std::int32_t* offset = p.offset;
   const T* weights = p.weights;
   add_terms<0, 1, T, outputs, vectors, behind>(sum, source, offset, weights, p.terms, valid);
@@ -104,13 +100,22 @@ inline __attribute__((always_inline)) void row_tile(const RowProduct<T>& p, cons
                                2 * (partial ? valid : L));
       return;
     }
+  const auto store = [&](const V& value, T* place) {
+    if (partial)
+      store_some<T>(value, place, valid);
+    else
+      value.store_unaligned(place);
+  };
+  if (p.accumulate) {
+    for (int o = 0; o < outputs; ++o)
+      for (int v = 0; v < vectors; ++v) {
+        T* const place = to + o * p.to_output + v * L;
+        store(sum[o][v] + (partial ? load_some<T>(place, valid) : V::load_unaligned(place)), place);
+      }
+    return;
+  }
   for (int o = 0; o < outputs; ++o)
-    for (int v = 0; v < vectors; ++v) {
-      if (partial)
-        store_some<T>(sum[o][v], to + o * p.to_output, valid);
-      else
-        sum[o][v].store_unaligned(to + o * p.to_output + v * L);
-    }
+    for (int v = 0; v < vectors; ++v) store(sum[o][v], to + o * p.to_output + v * L);
 }
 
 template <class T, int outputs>
