@@ -30,7 +30,7 @@ inline __attribute__((always_inline)) void clear(T* to, std::int64_t count) {
   constexpr int L = lanes<T>;
   std::int64_t i = 0;
   for (; i + L <= count; i += L) Batch<T>(T(0)).store_unaligned(to + i);
-  for (; i < count; ++i) to[i] = T(0);
+  for (volatile T* rest = to; i < count; ++i) rest[i] = T(0);  // or gcc calls memset for a single element
 }
 
 /// The last vector overlaps the one before: no single elements unless a row is shorter than a vector.
