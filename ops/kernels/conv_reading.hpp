@@ -59,6 +59,7 @@ struct Box {
   Index& operator[](int i) { return at[i]; }
   Index operator[](int i) const { return at[i]; }
   Index product() const { return at[0] * at[1] * at[2]; }
+  bool operator==(const Box&) const = default;
 };
 
 /// The copy of a part of the source that a block of positions needs, with zeros where the source has none. Along

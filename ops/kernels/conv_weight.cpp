@@ -138,6 +138,7 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
   if (r_.first[r_.phases()] < r_.taps || channels < channels_ || task.panels.size() < panels_per_group_)
     std::fill_n(sums, item_sums_, T(0));
   for (Index b = blocks.begin; b < blocks.end; ++b) {
+    const Block before = work.block;
     work.block = block_at(r_, blocking_, b);
     const T* source = fill(task, work.block, tile);
     // The next block's lines, spread over this one's tiles of columns.
@@ -151,7 +152,8 @@ void ChannelWeight<T>::accumulate(Index task_index, Index split, T* sums) const 
       ahead.at_once = then.at_once = divide_up(ahead.lines() + then.lines(), tiles);
       if (ahead.runs == 0) ahead = then;
     }
-    work.row_offset = tile_.offsets(work.block.box, work.block.images);
+    if (b == blocks.begin || work.block.box != before.box || work.block.images != before.images)
+      work.row_offset = tile_.offsets(work.block.box, work.block.images);
     for (Index f = 0; f < r_.phases(); ++f) {
       if (r_.first[f] == r_.first[f + 1]) continue;
       list_ranges(work, f, channels);

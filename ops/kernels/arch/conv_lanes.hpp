@@ -78,8 +78,7 @@ void pack_scalar(const LanePack<T>& p, std::int64_t begin, std::int64_t end, int
   for (std::int64_t i = begin; i < end; ++i) {
     T* to = p.to + (p.destination ? p.destination[i] : i * p.to_stride);
     const T* from = p.from + i * p.step;
-    for (int lane = first_lane; lane < last_lane; ++lane)
-      to[lane] = lane < p.lanes ? from[lane * p.lane_stride] : T(0);
+    for (int lane = first_lane; lane < last_lane; ++lane) to[lane] = lane < p.lanes ? from[lane * p.lane_stride] : T(0);
   }
 }
 
@@ -102,12 +101,15 @@ template <class T>
 void pack(const LanePack<T>& p) {
   constexpr int L = lanes<T>;
   if (p.lane_stride == 1) return pack_neighbours(p);
-  std::int64_t i = 0;
-  if (p.step == 1)
-    for (; i + L <= p.count; i += L) {
-      // All lanes of a few destinations, so that each of their cache lines is finished while it is near.
-      int lane = 0;
-      for (; lane + L <= p.lanes; lane += L) {
+  // As many lanes at a time as fill a cache line of a destination, and no more: planes often lie a power of two apart,
+  // where their lines displace each other in the first-level cache.
+  constexpr int line = L * sizeof(T) >= 64 ? L : static_cast<int>(64 / sizeof(T));
+  const std::int64_t whole = p.step == 1 ? p.count / L * L : 0;
+  const int full = p.lanes / L * L;
+  for (int first = 0; first < full; first += line) {
+    const int last = first + line < full ? first + line : full;
+    for (std::int64_t i = 0; i < whole; i += L)
+      for (int lane = first; lane < last; lane += L) {
         const T* from = p.from + lane * p.lane_stride + i;
         Batch<T> rows[L];
         for (int r = 0; r < L; ++r) rows[r] = Batch<T>::load_unaligned(from + r * p.lane_stride);
@@ -117,9 +119,9 @@ void pack(const LanePack<T>& p) {
         for (int r = 0; r < L; ++r)
           rows[r].store_unaligned(p.to + lane + (p.destination ? p.destination[i + r] : (i + r) * p.to_stride));
       }
-      if (lane < p.width) pack_scalar(p, i, i + L, lane, p.width);
-    }
-  pack_scalar(p, i, p.count, 0, p.width);
+  }
+  if (full < p.width) pack_scalar(p, 0, whole, full, p.width);
+  pack_scalar(p, whole, p.count, 0, p.width);
 }
 
 template <class T>
