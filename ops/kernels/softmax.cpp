@@ -16,7 +16,8 @@ DUET_DECLARE_TABLES(SoftmaxTable, softmax_table)
 
 namespace {
 
-constexpr std::int64_t chunk = 1 << 15;  // elements that are worth a task
+// Elements that are worth a task, and how many a task of a large call has: the last tile of a task is written alone.
+constexpr std::int64_t chunk = 1 << 15, large_chunk = 1 << 17;
 
 template <class T>
 const SoftmaxKernels<T>& kernels_of() {
@@ -34,14 +35,17 @@ enum class Tiles { none = 0, one = 1, two = 2 };
 template <class T, class Body>
 void for_tiles(Tiles held, std::int64_t outer, std::int64_t count, std::int64_t inner, Body body) {
   constexpr auto size = static_cast<std::int64_t>(sizeof(T));
-  static const std::int64_t tb = getenv("TB") ? atoi(getenv("TB")) : 262144, hb = getenv("HB") ? atoi(getenv("HB")) : 32768;
+  // What is read twice waits in the second-level cache. Else long rows, which the hardware foresees, are all that counts:
+  // 33.6 MB arrive in 0.4 ms on two threads 1024 columns at a time, in 0.7 ms 64 at a time.
+  const std::int64_t bytes = held == Tiles::none ? 1 << 18 : 1 << 15;
   const std::int64_t fitting =
-      std::clamp<std::int64_t>((held != Tiles::none ? hb : tb) / size / std::max<std::int64_t>(1, count), 32, softmax_columns) / 32 * 32;
+      std::clamp<std::int64_t>(bytes / size / std::max<std::int64_t>(1, count), 32, softmax_columns) / 32 * 32;
   const std::int64_t tiles = (inner + fitting - 1) / fitting, width = std::min(inner, fitting);
   const std::int64_t room = inner == 1 ? 0 : (count + 2) * width;
   const bool streamed = outer * count * inner * size >= streamed_bytes;
   // Neighbouring tiles stay together: each asks for the next one's first rows.
-  const std::int64_t grain = std::max<std::int64_t>(1, chunk / std::max<std::int64_t>(1, count * width));
+  const std::int64_t task = std::clamp(outer * count * inner / 16, chunk, large_chunk);
+  const std::int64_t grain = std::max<std::int64_t>(1, task / std::max<std::int64_t>(1, count * width));
   parallel_for(outer * tiles, grain, [&](std::int64_t begin, std::int64_t end) {
     const Scratch scratch(static_cast<std::int64_t>(held) * room * size);
     SoftmaxCall calls[2];
