@@ -319,7 +319,8 @@ void softmax(const SoftmaxCall& call) {
     return;
   }
   Columns<T> columns;
-  T *const tile = static_cast<T*>(call.tile), *const shared = tile + call.count * call.n, *const second = shared + call.n;
+  T *const tile = static_cast<T*>(call.tile), *const shared = tile + call.count * call.n;
+  T* const second = shared + call.n;
   if (call.log) {
     take_columns<T, Keeps::elements>(call, columns);
     for_strips<T>(call.n, [&](std::int64_t j, Strip<T> s) {
