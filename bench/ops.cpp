@@ -142,7 +142,8 @@ void run_all(const Options& options) {
         cases.push_back(one);
   if (!options.json)
     std::printf("%d threads, %s; x is 8x64x128x128 f32\n%-23s %9s %9s %8s %8s %8s %8s\n", threads,
-                kernels::name(kernels::active_simd()), "case", "min ms", "median", "GB/s", "triad", "min %", "median %");
+                kernels::name(kernels::active_simd()), "case", "min ms", "median", "GB/s", "triad", "min %",
+                "median %");
   for (const OpCase& one : cases) {
     const double bytes = op_bytes(one);
     const auto [t, triad] = measure(one, threads);
