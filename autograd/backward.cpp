@@ -223,6 +223,7 @@ class BackwardPass {
         const LeafLock lock(*impl);
         before = std::move(impl->leaf->grad);
         if (own && !before.defined()) {
+          gradient.impl()->storage->keep_place();
           impl->leaf->grad = std::move(gradient);
           return;
         }

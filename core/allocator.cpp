@@ -13,6 +13,7 @@
 #include <duet/core/arena.hpp>
 #include <duet/core/fail.hpp>
 #include <duet/core/op_in_flight.hpp>
+#include <duet/core/parallel.hpp>
 #include <duet/core/platform.hpp>
 #include <duet/core/poison.hpp>
 
@@ -51,16 +52,21 @@ class Cache {
   void* take(std::int64_t bytes) {
     check(bytes);
     void* const memory = bytes >= large_block ? take_large(bytes) : nullptr;
-    return memory != nullptr ? memory : take_small(bytes, bytes);
+    return memory != nullptr ? memory : take_small(bytes, bytes, 0, 1);
   }
 
   void* take_scratch(std::int64_t bytes) {
     check(bytes);
     if (bytes >= large_scratch)
       if (void* memory = take_large(bytes)) return memory;
-    if (bytes < large_block || bytes > large_scratch) return take_small(bytes, bytes);
-    return take_small(
-        bytes, std::max(middling_scratch, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(bytes)))));
+    std::int64_t room = bytes;
+    if (bytes >= large_block && bytes <= large_scratch)
+      room = std::max(middling_scratch, static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(bytes))));
+    // How many threads want such a block at once differs from step to step: each shall find one, and where blocks are
+    // small the others of a kernel that are as long. So scratch has lists of its own: from a tensor's it would take
+    // what the tensor wants in another step.
+    const int copies = room < large_block ? 4 * num_threads() : room <= large_scratch ? num_threads() : 1;
+    return take_small(bytes, room, class_count, copies);
   }
 
   void give_back(void* memory) noexcept {
@@ -70,12 +76,13 @@ class Cache {
     --stats_.live_blocks;
     forbid(memory, header->bytes);
     if (header->size_class == BlockHeader::in_arena) return arena_.give_back(header);
-    try {
-      free_[header->size_class].push_back(header);
-      cached_ += header->bytes;
-    } catch (...) {
-      std::free(header);
-    }
+    keep(header);
+  }
+
+  void keep_place(const void* memory) noexcept {
+    const BlockHeader* const header = static_cast<const BlockHeader*>(memory) - 1;
+    std::lock_guard lock(mutex_);
+    if (header->size_class == BlockHeader::in_arena) arena_.keep_place(header);
   }
 
   MemoryStats stats() {
@@ -105,10 +112,11 @@ class Cache {
     if (bytes < 0 || bytes > (std::int64_t{1} << 46)) refuse(bytes, "no machine has that much");
   }
 
-  /// A block with room for `room` bytes, of which `bytes` were asked for.
-  void* take_small(std::int64_t bytes, std::int64_t room) {
+  /// A block with room for `room` bytes, of which `bytes` were asked for, from the lists that begin at `first`. Where
+  /// there is none, `copies` are made, of which the others wait: what is never touched costs addresses, no memory.
+  void* take_small(std::int64_t bytes, std::int64_t room, int first, int copies) {
     std::int64_t rounded = 0;
-    const int index = size_class(room, rounded);
+    const int index = first + size_class(room, rounded);
     {
       std::lock_guard lock(mutex_);
       std::vector<BlockHeader*>& list = free_[index];
@@ -119,27 +127,49 @@ class Cache {
         return hand_out(block, bytes);
       }
       make_room(bytes, rounded, rounded);
+      if (stats_.limit != 0) copies = 1;
     }
-    const std::size_t whole = static_cast<std::size_t>(rounded) + sizeof(BlockHeader);
-    void* raw = std::aligned_alloc(alignment, whole);
+    void* raw = new_block(rounded);
     std::lock_guard lock(mutex_);
     if (raw == nullptr) {
       drop_cached();
-      raw = std::aligned_alloc(alignment, whole);
+      raw = new_block(rounded);
       if (raw == nullptr) refuse(bytes, "the system gives no more");
     }
+    BlockHeader* const block = make_header(raw, index, rounded);
+    for (; copies > 1; --copies) {
+      void* const other = new_block(rounded);
+      if (other == nullptr) break;
+      keep(make_header(other, index, rounded));
+    }
+    return hand_out(block, bytes);
+  }
+
+  static void* new_block(std::int64_t rounded) {
+    return std::aligned_alloc(alignment, static_cast<std::size_t>(rounded) + sizeof(BlockHeader));
+  }
+  BlockHeader* make_header(void* raw, int index, std::int64_t rounded) {
     ++stats_.system_calls;
-    forbid(raw, static_cast<std::int64_t>(whole));
-    return hand_out(new (raw) BlockHeader{.size_class = index, .bytes = rounded}, bytes);
+    forbid(raw, rounded + static_cast<std::int64_t>(sizeof(BlockHeader)));
+    return new (raw) BlockHeader{.size_class = index, .bytes = rounded};
+  }
+  /// Puts a small block, to which nobody points, into its list.
+  void keep(BlockHeader* header) noexcept try {
+    free_[header->size_class].push_back(header);
+    cached_ += header->bytes;
+  } catch (...) {
+    std::free(header);
   }
 
   /// Null where the arena has no room, which the system's own allocator may have.
   void* take_large(std::int64_t bytes) {
     const std::int64_t rounded = (bytes + smallest - 1) / smallest * smallest;
     std::lock_guard lock(mutex_);
-    if (BlockHeader* const block = arena_.find(rounded, true)) {
-      arena_.take(block, rounded);
-      return hand_out(block, bytes);
+    BlockHeader* kept = arena_.at_kept_place(rounded, op_in_flight());
+    if (kept == nullptr) kept = arena_.find(rounded, true);
+    if (kept != nullptr) {
+      arena_.take(kept, rounded);
+      return hand_out(kept, bytes);
     }
     make_room(bytes, rounded, rounded - std::min(rounded, arena_.cached_at_end()));
     BlockHeader* block = arena_.find(rounded, false);
@@ -165,6 +195,7 @@ class Cache {
   }
   /// A free block, of which `bytes` were asked for.
   void* hand_out(BlockHeader* block, std::int64_t bytes) {
+    block->op = op_in_flight();
     in_use_ += block->bytes;
     ++stats_.live_blocks;
     stats_.peak_in_use = std::max(stats_.peak_in_use, in_use_);
@@ -186,7 +217,7 @@ class Cache {
   }
 
   std::mutex mutex_;
-  std::vector<BlockHeader*> free_[class_count];
+  std::vector<BlockHeader*> free_[2 * class_count];  // of tensors, of scratch memory
   Arena arena_;
   std::int64_t in_use_ = 0, cached_ = 0;  // cached_: of the size classes
   MemoryStats stats_;
@@ -215,6 +246,7 @@ void set_memory_limit(std::int64_t bytes) {
   cache().set_limit(bytes);
 }
 void release_cached_memory() { cache().release(); }
+void keep_place(const void* block) noexcept { cache().keep_place(block); }
 void* allocate(std::int64_t bytes) { return cache().take(bytes); }
 Scratch::Scratch(std::int64_t bytes) : block_(cache().take_scratch(bytes)) {}
 void deallocate(void* block) noexcept {

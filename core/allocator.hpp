@@ -33,6 +33,9 @@ void release_cached_memory();
 /// where the limit or the system says no; nothing is lost then, and a smaller request may succeed.
 void* allocate(std::int64_t bytes);
 void deallocate(void* block) noexcept;  ///< returns a block of allocate(); null is nothing
+/// Says that a block of allocate() outlives the step, as a gradient does: the next that the same op asks for in this
+/// size lies in the same place if that is free. It changes no result, only what a later step asks of the system.
+void keep_place(const void* block) noexcept;
 
 /// Scratch memory for a kernel: a block for the length of a scope.
 class Scratch {

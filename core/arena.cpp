@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::int64_t commit_step = std::int64_t{1} << 21;  // a huge page
 constexpr std::int64_t least_rest = 4096;                    // a smaller remainder stays with its block
+constexpr std::size_t most_places = 512;                     // then those of models long gone are forgotten
 
 std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
@@ -72,6 +73,45 @@ BlockHeader* Arena::find(std::int64_t bytes, bool backed_only) const {
     if (best == nullptr || block->bytes < best->bytes || (block->bytes == best->bytes && block < best)) best = block;
   }
   return best;
+}
+
+void Arena::keep_place(const BlockHeader* block) noexcept try {
+  const Place place{block->bytes, block->op, reinterpret_cast<char*>(const_cast<BlockHeader*>(block))};
+  for (const Place& one : places_)
+    if (one.at == place.at && one.bytes == place.bytes && one.op == place.op) return;
+  if (places_.size() == most_places) places_.clear();
+  places_.push_back(place);
+} catch (const std::bad_alloc&) {  // it is only a hint
+}
+
+BlockHeader* Arena::at_kept_place(std::int64_t bytes, const char* op) {
+  for (const Place& place : places_) {
+    if (place.bytes != bytes || place.op != op) continue;
+    for (BlockHeader* block = free_; block != nullptr; block = block->next) {
+      char* const start = reinterpret_cast<char*>(block);
+      if (!block->backed || place.at < start || place.at - start + bytes > block->bytes) continue;
+      if (place.at == start) return block;
+      if (place.at - start >= least_rest + static_cast<std::int64_t>(sizeof(BlockHeader)))
+        return cut_in_front(block, place.at);
+    }
+  }
+  return nullptr;
+}
+
+/// Makes two free blocks of one that is backed, and returns the second, which begins at `at`.
+BlockHeader* Arena::cut_in_front(BlockHeader* block, char* at) {
+  BlockHeader* const behind = after(block);
+  const std::int64_t front = at - reinterpret_cast<char*>(block);
+  auto* cut = new (at) BlockHeader{.size_class = BlockHeader::in_arena, .bytes = block->bytes - front, .before = block};
+  if (behind != nullptr)
+    behind->before = cut;
+  else
+    last_ = cut;
+  unlink(block);
+  block->bytes = front - static_cast<std::int64_t>(sizeof(BlockHeader));
+  link(block);
+  link(cut);
+  return cut;
 }
 
 void Arena::take(BlockHeader* block, std::int64_t bytes) {

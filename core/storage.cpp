@@ -14,6 +14,10 @@ Storage::~Storage() {
   if (own_) deallocate(data_);
 }
 
+void Storage::keep_place() const noexcept {
+  if (own_ && data_ != nullptr) duet::keep_place(data_);
+}
+
 std::shared_ptr<Storage> Storage::make(std::int64_t bytes) {
   void* block = allocate(bytes);
   try {

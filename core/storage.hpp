@@ -24,6 +24,7 @@ class Storage {
 
   void* data() const { return data_; }           ///< the first byte
   std::int64_t bytes() const { return bytes_; }  ///< its size
+  void keep_place() const noexcept;              ///< that of its own memory, as core/allocator.hpp says
   bool writable() const { return writable_; }    ///< false: memory that is only to be read
 
   std::uint64_t version() const { return __atomic_load_n(&version_, __ATOMIC_RELAXED); }  ///< how often it was changed

@@ -35,17 +35,20 @@ Tensor spread(const Vjp& v, Reduction reduction) {
   return reduction == Reduction::mean ? v.cotangent() * reduction_factor(reduction, v.shape(0)) : v.cotangent();
 }
 
-/// Sum or mean of map(input, target[, 1]) in one pass over both.
-Tensor fused_loss(const Call& c, const Kernel& kernel, double factor, bool third_is_one) {
+/// sum_of(f64, count, input, target), one pass over both, times `factor`.
+template <class F>
+Tensor fused_loss(const Call& c, double factor, F sum_of) {
   const Tensor x = raw::contiguous(c[0]), t = raw::contiguous(c[1]);
-  const Tensor out = c.empty(), one = Tensor::scalar(1, {.dtype = x.dtype()});
-  const void* operands[] = {raw::data<std::byte>(x), raw::data<std::byte>(t), raw::data<std::byte>(one)};
-  const bool steps[] = {true, true, false};
-  const double total = kernels::map_sum(kernel.map, x.dtype() == f64, x.numel(), operands, steps,
-                                        third_is_one ? 3 : 2, kernel.parameters.p, kernel.parameters.q);
-  Tensor result = out;
-  raw::fill(result, total * factor);
+  Tensor result = c.empty();
+  raw::fill(result, factor * sum_of(x.dtype() == f64, x.numel(), raw::data<std::byte>(x), raw::data<std::byte>(t)));
   return result;
+}
+
+/// Sum or mean of map(input, target).
+Tensor mapped_loss(const Call& c, const Kernel& kernel, double factor) {
+  return fused_loss(c, factor, [&](bool f64, std::int64_t count, const void* x, const void* t) {
+    return kernels::map_sum(kernel.map, f64, count, x, t, kernel.parameters.p, kernel.parameters.q);
+  });
 }
 
 /// A loss of an input and a target, element by element.
@@ -87,7 +90,7 @@ OpPtr pair_loss(PairLoss row) {
         const Kernel k = kernel(c.options);
         if (reduction(c.options) == Reduction::none)
           return {run_map(c.name(), k.map, {c[0], c[1]}, c[0].shape(), k.parameters)};
-        return {fused_loss(c, k, factor(c.options, c[0].shape()), false)};
+        return {mapped_loss(c, k, factor(c.options, c[0].shape()))};
       },
       .vjp = [factor, by_input = row.by_input, by_target = row.by_target](const Vjp& v) -> Tensors {
         const double f = factor(v.options(), v.shape(0));
@@ -312,7 +315,7 @@ DUET_DEFINE_OP(binary_cross_entropy_with_logits, define({
     .forward = [](const Call& c) -> Tensors {
       const Reduction reduction = c.opt<LossOptions>().reduction;
       if (!c.has(2) && !c.has(3) && reduction != Reduction::none)
-        return {fused_loss(c, {Map::logits_cross_entropy}, reduction_factor(reduction, c[0].shape()), true)};
+        return {fused_loss(c, reduction_factor(reduction, c[0].shape()), kernels::logits_cross_entropy_sum)};
       const Tensor positives = c.has(3) ? c[3] : Tensor::scalar(1, {.dtype = c[0].dtype()});
       const Tensor losses = run_map(c.name(), Map::logits_cross_entropy, {c[0], c[1], positives}, c[0].shape());
       return {reduce_losses(losses, c.has(2) ? c[2] : Tensor(), reduction)};
@@ -371,7 +374,7 @@ DUET_DEFINE_OP(binary_cross_entropy, define({
     .forward = [](const Call& c) -> Tensors {
       const Reduction reduction = c.opt<LossOptions>().reduction;
       if (!c.has(2) && reduction != Reduction::none)
-        return {fused_loss(c, {Map::cross_entropy_of}, reduction_factor(reduction, c[0].shape()), false)};
+        return {mapped_loss(c, {Map::cross_entropy_of}, reduction_factor(reduction, c[0].shape()))};
       const Tensor losses = run_map(c.name(), Map::cross_entropy_of, {c[0], c[1]}, c[0].shape());
       return {reduce_losses(losses, c.has(2) ? c[2] : Tensor(), reduction)};
     },

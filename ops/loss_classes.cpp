@@ -164,35 +164,27 @@ Tensor reduce_positions(const Call& c, const Targets& targets, std::int64_t coun
   }
   const double total = sum_over_positions(count, [&](std::int64_t begin, std::int64_t end) {
     double part[4] = {0, 0, 0, 0};  // four chains of additions, not one that waits for itself
-    for (std::int64_t i = begin; i < end; ++i) part[i % 4] += loss_of(i);
+    std::int64_t i = begin;
+    for (; i + 4 <= end; i += 4)
+      for (int k = 0; k < 4; ++k) part[k] += loss_of(i + k);
+    for (; i < end; ++i) part[0] += loss_of(i);
     return part[0] + part[1] + (part[2] + part[3]);
   });
   raw::fill(out, total * targets.factor());
   return out;
 }
 
-/// What is subtracted from logits to make log-probabilities of them, a position each, in two parts: rounded together,
-/// a small loss of logits of 1e4 would lose its digits. And the logit of the target's class. Null where x has
-/// log-probabilities.
+/// The loss of a position from its target's alone, for weights and smoothed targets: minus the mean of the
+/// log-probabilities, which are those of the target and what x says of the others beside it.
 template <class T>
-struct Logits {
-  const T *most = nullptr, *rest = nullptr, *picked = nullptr;
-  double shift(std::int64_t i) const {
-    return most == nullptr ? 0 : static_cast<double>(most[i]) + static_cast<double>(rest[i]);
-  }
-};
-
-/// The loss of a position from log-probabilities x − shift: minus their mean under the target distribution.
-template <class T>
-double position_loss(const Targets& targets, const Axis& axis, const T* x, const Logits<T>& logits, std::int64_t i) {
+double position_loss(const Targets& targets, const Axis& axis, const T* x, double own_loss, std::int64_t i) {
   if (!targets.counts(i)) return 0;
+  double loss = targets.peak(i) * own_loss;
+  if (!targets.smooth()) return loss;
   const T* column = x + i / axis.inner * axis.count * axis.inner + i % axis.inner;
-  const double base = logits.shift(i);
-  const T own = logits.picked != nullptr ? logits.picked[i] : column[targets[i] * axis.inner];
-  double loss = targets.peak(i) * (base - static_cast<double>(own));
-  if (targets.smooth())
-    for (std::int64_t k = 0; k < axis.count; ++k)
-      loss += targets.floor(i) * targets.weight(k) * (base - static_cast<double>(column[k * axis.inner]));
+  const double own = column[targets[i] * axis.inner];
+  for (std::int64_t k = 0; k < axis.count; ++k)
+    loss += targets.floor(i) * targets.weight(k) * (own_loss + (own - static_cast<double>(column[k * axis.inner])));
   return loss;
 }
 
@@ -204,23 +196,26 @@ Tensor class_loss_forward(const Call& c, bool logits) {
   raw::dispatch_floating(c.name(), x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t count = axis.outer * axis.inner;
-    const Scratch scratch(logits ? 3 * count * static_cast<std::int64_t>(sizeof(T)) : 8);
-    Logits<T> known;
-    if (logits) {
-      T *most = scratch.as<T>(), *rest = most + count, *picked = rest + count;
-      kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, raw::data<T>(x), rest, most, targets.data(), picked);
-      known = {most, rest, picked};
-      if (!targets.weighted() && !targets.smooth()) {  // what is commonest, without asking at every position
-        out = reduce_positions<T>(c, targets, count, [=, &targets](std::int64_t i) {
-          const double own = static_cast<double>(picked[i]);
-          return targets.counts(i) ? known.shift(i) - own : 0;
-        });
-        return;
-      }
+    const T* const from = raw::data<T>(x);
+    if (!logits) {
+      out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
+        if (!targets.counts(i)) return 0.0;
+        const std::int64_t at = (i / axis.inner * axis.count + targets[i]) * axis.inner + i % axis.inner;
+        return position_loss<T>(targets, axis, from, -static_cast<double>(from[at]), i);
+      });
+      return;
     }
-    out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
-      return position_loss<T>(targets, axis, raw::data<T>(x), known, i);
-    });
+    const Scratch scratch(count * static_cast<std::int64_t>(sizeof(T)));
+    T* const losses = scratch.as<T>();
+    kernels::log_sum_exp<T>(axis.outer, axis.count, axis.inner, from, losses, targets.data());
+    if (targets.weighted() || targets.smooth())
+      out = reduce_positions<T>(c, targets, count, [&](std::int64_t i) {
+        return position_loss<T>(targets, axis, from, static_cast<double>(losses[i]), i);
+      });
+    else  // what is commonest, without asking at every position
+      out = reduce_positions<T>(c, targets, count, [&targets, losses](std::int64_t i) {
+        return targets.counts(i) ? static_cast<double>(losses[i]) : 0;
+      });
   });
   return out;
 }
@@ -235,7 +230,13 @@ void cross_entropy_gradient(const Targets& targets, const Axis& axis, const T* x
   T* peak = targets.smooth() ? scale + count : scale;  // a distribution of the target alone has no other mass
   const double whole = targets.factor();
   const auto factor = [=](std::int64_t i) { return static_cast<double>(g_each ? g[i] : *g) * whole; };
+  const bool alike = !g_each && !targets.smooth() && !targets.weighted();
+  const T common = alike ? static_cast<T>(factor(0)) : T(0);
   parallel_for(count, positions_a_task, [&](std::int64_t begin, std::int64_t end) {
+    if (alike) {
+      for (std::int64_t i = begin; i < end; ++i) scale[i] = targets.counts(i) ? common : T(0);
+      return;
+    }
     for (std::int64_t i = begin; i < end; ++i) {
       // Not 0 · inf: an ignored position has no gradient.
       scale[i] = targets.counts(i) ? static_cast<T>(factor(i) * targets.mass(i)) : T(0);

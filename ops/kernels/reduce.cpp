@@ -119,48 +119,63 @@ void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inne
 
 namespace {
 
-template <class T>
-double map_sum_of(Map map, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
-                  double p, double q) {
-  constexpr std::int64_t block = 2048;  // mapped values wait in the first-level cache
-  const auto kernel =
-      std::is_same_v<T, float> ? map_table().f32[static_cast<int>(map)] : map_table().f64[static_cast<int>(map)];
-  const auto row = kernels_of<T>().row[static_cast<int>(Fold::sum)];
+/// The sum of part(begin, end) over stretches of the elements, in parallel and added in order.
+template <class Part>
+double sum_of_parts(std::int64_t count, Part part) {
   const std::int64_t parts = pieces(count, chunk);
   const Scratch scratch(std::max<std::int64_t>(1, parts) * 8);
   double* partial = scratch.as<double>();
   parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
-    T values[block];
-    for (std::int64_t u = begin; u < end; ++u) {
-      partial[u] = 0;
-      const std::int64_t stop = std::min(count, (u + 1) * chunk);
-      for (std::int64_t i = u * chunk; i < stop; i += block) {
-        MapCall call{};
-        for (int k = 0; k < operand_count; ++k) {
-          call.in[k] = static_cast<const T*>(operands[k]) + (steps[k] ? i : 0);
-          call.step[k] = steps[k];
-        }
-        call.out = values;
-        call.rows = 1;
-        call.n = std::min(block, stop - i);
-        call.p = p;
-        call.q = q;
-        kernel(call);
-        partial[u] += row(values, call.n);
-      }
-    }
+    for (std::int64_t u = begin; u < end; ++u) partial[u] = part(u * chunk, std::min(count, (u + 1) * chunk));
   });
   double total = 0;
   for (std::int64_t u = 0; u < parts; ++u) total += partial[u];
   return total;
 }
 
+template <class T>
+double map_sum_of(Map map, std::int64_t count, const T* x, const T* y, double p, double q) {
+  constexpr std::int64_t block = 2048;  // mapped values wait in the first-level cache
+  const auto kernel =
+      std::is_same_v<T, float> ? map_table().f32[static_cast<int>(map)] : map_table().f64[static_cast<int>(map)];
+  const auto row = kernels_of<T>().row[static_cast<int>(Fold::sum)];
+  return sum_of_parts(count, [&](std::int64_t begin, std::int64_t end) {
+    T values[block];
+    double sum = 0;
+    for (std::int64_t i = begin; i < end; i += block) {
+      MapCall call{};
+      call.in[0] = x + i;
+      call.in[1] = y + i;
+      call.step[0] = call.step[1] = true;
+      call.out = values;
+      call.rows = 1;
+      call.n = std::min(block, end - i);
+      call.p = p;
+      call.q = q;
+      kernel(call);
+      sum += row(values, call.n);
+    }
+    return sum;
+  });
+}
+
+template <class T>
+double logits_cross_entropy_sum_of(std::int64_t count, const T* x, const T* target) {
+  return sum_of_parts(count, [=](std::int64_t begin, std::int64_t end) {
+    return kernels_of<T>().logits_cross_entropy(x + begin, target + begin, end - begin);
+  });
+}
+
 }  // namespace
 
-double map_sum(Map map, bool f64, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
-               double p, double q) {
-  return f64 ? map_sum_of<double>(map, count, operands, steps, operand_count, p, q)
-             : map_sum_of<float>(map, count, operands, steps, operand_count, p, q);
+double map_sum(Map map, bool f64, std::int64_t count, const void* x, const void* y, double p, double q) {
+  return f64 ? map_sum_of(map, count, static_cast<const double*>(x), static_cast<const double*>(y), p, q)
+             : map_sum_of(map, count, static_cast<const float*>(x), static_cast<const float*>(y), p, q);
+}
+
+double logits_cross_entropy_sum(bool f64, std::int64_t count, const void* x, const void* target) {
+  return f64 ? logits_cross_entropy_sum_of(count, static_cast<const double*>(x), static_cast<const double*>(target))
+             : logits_cross_entropy_sum_of(count, static_cast<const float*>(x), static_cast<const float*>(target));
 }
 
 template void reduce<float>(Fold, std::int64_t, std::int64_t, std::int64_t, const float*, float*, double);

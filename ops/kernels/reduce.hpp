@@ -13,9 +13,10 @@ template <class T>
 void reduce(Fold fold, std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out,
             double scale = 1);
 
-/// The sum of map(operands; p, q) over `count` elements, in one pass. An operand steps through a dense array or, with
-/// step false, is one value.
-double map_sum(Map map, bool f64, std::int64_t count, const void* const* operands, const bool* steps, int operand_count,
-               double p, double q);
+/// The sum of map(x, y; p, q) over `count` elements of two dense arrays, in one pass.
+double map_sum(Map map, bool f64, std::int64_t count, const void* x, const void* y, double p, double q);
+
+/// The sum of the binary cross entropies of `count` logits x and targets: (1 - target) x + log(1 + e^-x).
+double logits_cross_entropy_sum(bool f64, std::int64_t count, const void* x, const void* target);
 
 }  // namespace duet::kernels

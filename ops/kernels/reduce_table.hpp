@@ -20,6 +20,7 @@ template <class T>
 struct ReduceKernels {
   double (*row[fold_count])(const T* x, std::int64_t n);
   void (*columns[fold_count])(const ColumnsCall&);
+  double (*logits_cross_entropy)(const T* x, const T* target, std::int64_t n);
 };
 
 struct ReduceTable {

@@ -18,10 +18,10 @@ template <class T>
 void softmax_backward(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* g, const T* y, T* out,
                       bool log);
 
-/// out[o, i] = log(sum over j of e^x[o, j, i]), without overflow; without the column's greatest element where `most`
-/// takes it. With `target`, picked[o, i] = x[o, target[o, i], i], or 0 where that is out of range.
+/// out[o, i] = log(sum over j of e^x[o, j, i]), without overflow. With `target` less x[o, target[o, i], i], or less 0
+/// where that is out of range.
 template <class T>
-void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out, T* most = nullptr,
-                 const std::int64_t* target = nullptr, T* picked = nullptr);
+void log_sum_exp(std::int64_t outer, std::int64_t count, std::int64_t inner, const T* x, T* out,
+                 const std::int64_t* target = nullptr);
 
 }  // namespace duet::kernels

@@ -35,10 +35,11 @@ B power(B x, B y) {
   return lanewise(x, y, [](auto a, auto b) { return scalar_pow(a, b); });
 }
 
-/// 1 / (1 + e^-x)
+/// 1 / (1 + e^-x), from e^-|x|, which does not overflow
 template <class B>
 B logistic(B x) {
-  return c<B>(1) / (c<B>(1) + exp(-x));
+  const B e = exponential(-abs(x));
+  return select(x < c<B>(0), e, c<B>(1)) / (c<B>(1) + e);
 }
 // log(1 + e) / e on [0, 1], minimax, off by 3e-8 of it.
 constexpr float log1p_over_e[] = {0.99999994f,   -0.499994934f, 0.333190978f,   -0.24842982f,  0.191060066f,

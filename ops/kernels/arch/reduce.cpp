@@ -2,6 +2,9 @@
 // millions keeps its digits.
 #include "prelude.hpp"
 
+#include "exponential.hpp"
+#include "partial.hpp"
+
 #include <duet/ops/kernels/reduce_table.hpp>
 
 namespace {
@@ -122,6 +125,43 @@ void fold_columns(const ColumnsCall& call) {
   }
 }
 
+/// The sum of (1 - target) x + log(1 + e^-x). The logarithms of 64 registers are taken at once, of the product of their
+/// arguments 1 + e with e = e^-|x| in [0, 1]: less than 2^65. One less than it is carried, or many small e would be lost
+/// beside the 1: (1 + p) (1 + e) - 1 = p + (p e + e).
+template <class T>
+double logits_cross_entropy(const T* x, const T* target, std::int64_t n) {
+  using B = Batch<T>;
+  constexpr std::int64_t width = lanes<T>, block = 64 * width;
+  const B zero(T(0)), one(T(1));
+  double total = 0;
+  const auto take = [&](B logit, B wanted, B& straight, B& e) {
+    straight = fms(one - wanted, logit, min(zero, logit));  // (1 - t) x + max(-x, 0), which may cancel
+    e = exponential(-abs(logit));
+  };
+  std::int64_t begin = 0;
+  for (; begin + block <= n; begin += block) {
+    B sum[2] = {zero, zero}, grown[2] = {zero, zero};
+    for (std::int64_t i = begin; i < begin + block; i += 2 * width)
+      for (int k = 0; k < 2; ++k) {
+        B straight, e;
+        take(B::load_unaligned(x + i + k * width), B::load_unaligned(target + i + k * width), straight, e);
+        sum[k] += straight;
+        grown[k] += fma(grown[k], e, e);
+      }
+    const B grown_together = grown[0] + fma(grown[0], grown[1], grown[1]);
+    total += static_cast<double>(fold_lanes<T, SumFold>(sum[0] + sum[1] + log1p(grown_together)));
+  }
+  for (; begin < n; begin += width) {
+    const std::int64_t count = n - begin < width ? n - begin : width;
+    B straight, e;
+    take(load_partial(x + begin, count), load_partial(target + begin, count), straight, e);
+    alignas(64) T lane[width];
+    (straight + log1p(e)).store_aligned(lane);
+    for (std::int64_t k = 0; k < count; ++k) total += static_cast<double>(lane[k]);
+  }
+  return total;
+}
+
 }  // namespace
 
 namespace duet::kernels {
@@ -130,7 +170,8 @@ extern const ReduceTable DUET_TABLE(reduce_table);
   {{fold_row<T, SumFold>, fold_row<T, SumSquareFold>, fold_row<T, SumAbsFold>, fold_row<T, ProdFold>,           \
     fold_row<T, MaxFold>, fold_row<T, MinFold>},                                                                \
    {fold_columns<T, SumFold>, fold_columns<T, SumSquareFold>, fold_columns<T, SumAbsFold>,                      \
-    fold_columns<T, ProdFold>, fold_columns<T, MaxFold>, fold_columns<T, MinFold>}}
+    fold_columns<T, ProdFold>, fold_columns<T, MaxFold>, fold_columns<T, MinFold>},                             \
+   logits_cross_entropy<T>}
 constinit const ReduceTable DUET_TABLE(reduce_table) = {DUET_REDUCE_KERNELS(float), DUET_REDUCE_KERNELS(double)};
 #undef DUET_REDUCE_KERNELS
 }  // namespace duet::kernels
