@@ -28,5 +28,6 @@ target_compile_options(duet_flags INTERFACE -Wall -Wextra -Wconversion -Wno-sign
   $<$<BOOL:${DUET_WERROR}>:-Werror>)
 if(DUET_SANITIZE)
   target_compile_options(duet_flags INTERFACE -fsanitize=${DUET_SANITIZE} -fno-omit-frame-pointer -g1)
-  target_link_options(duet_flags INTERFACE -fsanitize=${DUET_SANITIZE})
+  # Of every program, those too that are compiled as a user's are: the sanitizer has to be loaded before Duet.
+  add_link_options(-fsanitize=${DUET_SANITIZE})
 endif()

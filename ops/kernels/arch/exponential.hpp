@@ -42,8 +42,8 @@ alignas(64) [[maybe_unused]] constexpr std::int32_t power_bits[32] = {
 }
 #endif
 
-/// e^x of an x below 88, off by 3e-7 of it: half the work of xsimd's, which asks about either end. Below -87.3 (with
-/// AVX-512 below -86.6) it is 0; a NaN stays one.
+/// e^x of an x below 88, off by 3e-7 of it (5e-7 near -85): half the work of xsimd's, which asks about either end. Below
+/// -87.3 (with AVX-512 below -86.6) it is 0; a NaN stays one.
 template <class T>
 [[maybe_unused]] Batch<T> exponential(Batch<T> x) {
   if constexpr (sizeof(T) == 8) {
