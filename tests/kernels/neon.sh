@@ -22,7 +22,7 @@ for header in fmt xsimd doctest; do
 done
 for file in "$source"/ops/kernels/conv*.cpp "$source"/ops/kernels/matmul.cpp "$source"/ops/kernels/simd.cpp \
   "$source"/ops/kernels/arch/conv*.cpp "$source"/ops/kernels/arch/winograd*.cpp "$source"/ops/conv_geometry.cpp "$source"/ops/fast_convolutions.cpp \
-  "$source"/core/allocator.cpp "$source"/core/parallel.cpp "$source"/core/platform.cpp "$source"/core/shape.cpp \
+  "$source"/core/allocator.cpp "$source"/core/arena.cpp "$source"/core/parallel.cpp "$source"/core/platform.cpp "$source"/core/shape.cpp \
   "$source"/tests/kernels/*.cpp; do
   object="$build/objects/$(echo "${file#"$source"/}" | tr / _).o"
   # Tests are not optimised much: what is under test is.
