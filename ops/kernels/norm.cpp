@@ -109,6 +109,7 @@ void for_each_part(const NormGeometry& geometry, Body&& body) {
 
 /// One number a column of one a channel.
 template <class T, class Value>
+requires std::is_invocable_v<Value, std::int64_t>
 const T* spread(const NormGeometry& geometry, T*& room, Value&& value) {
   T* const first = room;
   for (std::int64_t channel = 0; channel < geometry.channels; ++channel)
@@ -117,13 +118,22 @@ const T* spread(const NormGeometry& geometry, T*& room, Value&& value) {
 }
 
 template <class T>
+const T* spread(const NormGeometry& geometry, T*& room, const double* values) {
+  return spread<T>(geometry, room, [&](std::int64_t channel) { return values[channel]; });
+}
+
+template <class T>
 Affine<const T*> spread(const NormGeometry& geometry, T*& room, const RectifiedStrips* relu) {
   if (relu == nullptr) return {};
-  const auto numbers = [&](const double* values) {
-    return spread<T>(geometry, room, [&](std::int64_t channel) { return values[channel]; });
-  };
-  const T *const mean = numbers(relu->mean), *const scale = numbers(relu->scale);
-  return {mean, scale, numbers(relu->shift)};
+  const T *const mean = spread<T>(geometry, room, relu->mean), *const scale = spread<T>(geometry, room, relu->scale);
+  return {mean, scale, spread<T>(geometry, room, relu->shift)};
+}
+
+/// The coefficients from a column on, if there are any.
+template <class T>
+Affine<const T*> from_column(const Affine<const T*>& by, std::int64_t column) {
+  if (by.mean == nullptr) return {};
+  return {by.mean + column, by.scale + column, by.shift + column};
 }
 
 /// Room for `count` numbers of each column.
@@ -170,8 +180,8 @@ void column_affine(const NormGeometry& geometry, const T* x, const double* mean,
   const bool streamed = is_streamed<T>(geometry);
   const Scratch scratch = column_room<T>(geometry, 3);
   T* room = scratch.as<T>();
-  const T* const means = spread<T>(geometry, room, [&](std::int64_t c) { return mean[c]; });
-  const T* const scales = spread<T>(geometry, room, [&](std::int64_t c) { return scale[c]; });
+  const T* const means = spread<T>(geometry, room, mean);
+  const T* const scales = spread<T>(geometry, room, scale);
   const T* const shifts =
       spread<T>(geometry, room, [&](std::int64_t c) { return shift[c] - Rounded<T>(mean[c]).rest * scale[c]; });
   for_each_stretch(geometry, [&](std::int64_t offset, std::int64_t count, std::int64_t column) {
@@ -188,13 +198,13 @@ void column_gradient_sums(const NormGeometry& geometry, const T* g, const T* x, 
   const Scratch coefficients = column_room<T>(geometry, 4),
                 scratch(3 * parts * static_cast<std::int64_t>(sizeof(double)));
   T* room = coefficients.as<T>();
-  const T* const means = spread<T>(geometry, room, [&](std::int64_t c) { return mean[c]; });
+  const T* const means = spread<T>(geometry, room, mean);
   const Affine<const T*> gates = spread<T>(geometry, room, relu);
   double *part_g = scratch.as<double>(), *part_gx = part_g + parts, *part_x = part_gx + parts;
   for_each_tile(geometry, [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t count,
                               std::int64_t index) {
     const std::int64_t first = row * columns + column;
-    const Affine<const T*> own{gates.mean + column, gates.scale + column, gates.shift + column};
+    const Affine<const T*> own = from_column(gates, column);
     table<T>().column_gradient_sums(g + first, x + first, rows, columns, count, means + column,
                                     relu == nullptr ? nullptr : &own, part_g + index, part_gx + index, part_x + index);
   });
@@ -212,14 +222,14 @@ void column_gradient(const NormGeometry& geometry, const T* g, const T* x, const
   const bool streamed = is_streamed<T>(geometry);
   const Scratch scratch = column_room<T>(geometry, 7);
   T* room = scratch.as<T>();
-  const T* const means = spread<T>(geometry, room, [&](std::int64_t c) { return mean[c]; });
-  const T* const scales = spread<T>(geometry, room, [&](std::int64_t c) { return scale[c]; });
-  const T* const slopes = spread<T>(geometry, room, [&](std::int64_t c) { return slope[c]; });
+  const T* const means = spread<T>(geometry, room, mean);
+  const T* const scales = spread<T>(geometry, room, scale);
+  const T* const slopes = spread<T>(geometry, room, slope);
   const T* const shifts =
       spread<T>(geometry, room, [&](std::int64_t c) { return shift[c] - Rounded<T>(mean[c]).rest * slope[c]; });
   const Affine<const T*> gates = spread<T>(geometry, room, relu);
   for_each_stretch(geometry, [&](std::int64_t offset, std::int64_t count, std::int64_t column) {
-    const Affine<const T*> own{gates.mean + column, gates.scale + column, gates.shift + column};
+    const Affine<const T*> own = from_column(gates, column);
     table<T>().gradient_columns(g + offset, x + offset, count,
                                 {means + column, scales + column, slopes + column, shifts + column},
                                 relu == nullptr ? nullptr : &own, out + offset, streamed);
